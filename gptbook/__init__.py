@@ -1,0 +1,18 @@
+"""The code that the book *GPT, Step by Step* builds, one module a concept.
+
+The modules in reading order, each importing only from those above it:
+
+    tales        the story world: little stories whose probability is known exactly
+    tokenizer    byte-level BPE, trained from scratch
+    layers       the layers of a GPT as NumPy functions
+    checkpoint   the weights and the configuration of a model, read and written
+    numpy_gpt    the whole GPT in NumPy
+    sampling     from logits to the next token, for any of the models
+    evaluation   how good a model of the story world is
+    torch_gpt    the same GPT in PyTorch
+    training     the training loop
+    plots        the figures that recur
+    exercises    the checks behind the exercises
+"""
+
+__version__ = "0.1.0"
