@@ -84,7 +84,7 @@ def task_score(model, tokenizer, documents, rng=None):
 
 
 def evaluate(model, tokenizer, n=200, seed=0):
-    """Everything, as a dictionary: losses and floors, faults of stories, task scores."""
+    """All of it as a dictionary: losses and floors, faults of stories, task scores."""
     report = {"seed": seed, "documents": n, "loss": {}, "tasks": {}}
     for kind in tales.KINDS:
         documents = held_out(kind, n)

@@ -40,6 +40,7 @@ class TrainingConfig:
     matrix_rate: float  # peak learning rates: the matrices in the blocks (Muon)
     table_rate: float  # the embedding tables (AdamW)
     vector_rate: float  # biases and LayerNorm (AdamW)
+    matrix_decay: float = 0.2  # weight decay of the matrices
     warmup: int = 50  # steps
     clip: float = 1.0  # the largest norm of the gradient
     micro_batches: int = 4
@@ -53,11 +54,11 @@ class TrainingConfig:
 CONFIGS = {
     "tales": TrainingConfig(
         model=Config(vocab_size=1024, block_size=256, n_layer=4, n_head=4, d_model=128),
-        steps=8000,
+        steps=6500,
         batch_size=32,
-        matrix_rate=0.03,
-        table_rate=0.01,
-        vector_rate=0.005,
+        matrix_rate=0.02,
+        table_rate=0.008,
+        vector_rate=0.004,
     ),
     "tiny": TrainingConfig(
         model=Config(vocab_size=512, block_size=512, n_layer=2, n_head=2, d_model=32),
@@ -131,11 +132,13 @@ def orthogonalise(matrix, steps=5):
 class Muon(torch.optim.Optimizer):
     """Momentum, then each matrix's update made orthogonal (Jordan et al. 2024).
 
-    torch.optim.Muon does the same in bfloat16, which few CPUs have.
+    Weight decay keeps the matrices, and with them the residual stream, from growing
+    without end. torch.optim.Muon does the same in bfloat16, which few CPUs have.
     """
 
-    def __init__(self, parameters, lr, momentum=0.95):
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    def __init__(self, parameters, lr, weight_decay=0.0, momentum=0.95):
+        defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum}
+        super().__init__(parameters, defaults)
 
     @torch.no_grad()
     def step(self):
@@ -144,8 +147,9 @@ class Muon(torch.optim.Optimizer):
                 buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 update = orthogonalise(p.grad.lerp(buffer, group["momentum"]))
-                # Updates of one size an entry, whatever the matrix's shape.
-                scale = max(1, p.shape[0] / p.shape[1]) ** 0.5
+                # A matrix (in, out) that widens may change its output as much as others.
+                scale = max(1, p.shape[1] / p.shape[0]) ** 0.5
+                p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * scale)
 
 
@@ -160,7 +164,7 @@ def optimisers(model, config):
          {"params": vectors, "lr": config.vector_rate}],
         betas=(0.9, 0.99), weight_decay=0.0,
     )  # fmt: skip
-    both = [Muon(matrices, config.matrix_rate), adamw]
+    both = [Muon(matrices, config.matrix_rate, config.matrix_decay), adamw]
     for optimiser in both:
         for group in optimiser.param_groups:
             group["peak"] = group["lr"]

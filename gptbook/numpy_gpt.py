@@ -1,0 +1,162 @@
+"""The whole GPT in NumPy: the layers, in the order of GPT-2, on GPT-2's weights."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gptbook.checkpoint import Config, check_parameters, load_parameters
+from gptbook.layers import (
+    attention,
+    causal_mask,
+    embedding,
+    feed_forward,
+    gelu,
+    layer_norm,
+    linear,
+    merge_heads,
+    split_heads,
+)
+
+
+class GPT:
+    """GPT-2 (Radford et al. 2019), from token ids to logits.
+
+    params: arrays under the names and with the shapes of `parameter_shapes(config)`,
+    or ValueError. Their dtype is the dtype of everything that the model computes.
+    """
+
+    def __init__(self, config, params):
+        check_parameters(params, config)
+        self.config, self.params = config, params
+
+    @classmethod
+    def load(cls, folder):
+        """The model in a folder with `config.json` and `model.safetensors`."""
+        config = Config.load(folder)
+        return cls(config, load_parameters(folder, config))
+
+    def __call__(self, ids, cache=None, activations=None):
+        """ids (B, T) -> logits (B, T, V); for one sequence, (T,) -> (T, V).
+
+        cache: from `new_cache`; the ids then continue what it holds, and join it.
+        activations: a dictionary that receives every intermediate array, by name, with
+        B in its shape only if the ids have it; keys and values include the cache's.
+        Raises what `check_ids` raises.
+        """
+        ids = np.asarray(ids)
+        check_ids(ids, self.config, cache)
+        start = cached_length(cache)
+        wte, wpe = self.params["wte.weight"], self.params["wpe.weight"]
+        if activations is not None:
+            activations["wte"] = wte[ids]
+            activations["wpe"] = wpe[start : start + ids.shape[-1]]
+        x = embedding(ids, wte, wpe, start)  # (B, T, C)
+        for i in range(self.config.n_layer):
+            x = self.block(f"h.{i}", x, cache and cache[i], activations)
+        x = self.norm("ln_f", x)
+        logits = x @ wte.T  # (B, T, V), the token table again
+        if activations is not None:
+            activations.update({"ln_f": x, "logits": logits})
+        return logits
+
+    def block(self, name, x, cache, activations):
+        """Attention, then feed-forward; each reads a normed x and adds to x."""
+        normed = self.norm(f"{name}.ln_1", x)
+        attended = self.attention(f"{name}.attn", normed, cache, activations)
+        middle = x + attended
+        normed_middle = self.norm(f"{name}.ln_2", middle)
+        c_fc, c_proj = self.pair(f"{name}.mlp.c_fc"), self.pair(f"{name}.mlp.c_proj")
+        fed = feed_forward(normed_middle, *c_fc, *c_proj)
+        output = middle + fed  # (B, T, C), as all of these
+        if activations is not None:
+            hidden = linear(normed_middle, *c_fc)  # (B, T, 4C)
+            activations.update({
+                f"{name}.input": x,
+                f"{name}.ln_1": normed,
+                f"{name}.attn": attended,
+                f"{name}.middle": middle,
+                f"{name}.ln_2": normed_middle,
+                f"{name}.mlp.c_fc": hidden,
+                f"{name}.mlp.gelu": gelu(hidden),
+                f"{name}.mlp": fed,
+                f"{name}.output": output,
+            })  # fmt: skip
+        return output
+
+    def attention(self, name, x, cache, activations):
+        """Causal self-attention with n_head heads: (B, T, C) -> (B, T, C)."""
+        qkv = linear(x, *self.pair(f"{name}.c_attn"))  # (B, T, 3C)
+        query, key, value = (
+            split_heads(part, self.config.n_head)  # (B, n_head, T, d_head)
+            for part in np.split(qkv, 3, axis=-1)
+        )
+        if cache:  # the keys and values of the tokens before these
+            key = np.concatenate([cache["key"], key], axis=-2)
+            value = np.concatenate([cache["value"], value], axis=-2)
+        if cache is not None:
+            cache.update(key=key, value=value)
+        mask = causal_mask(query.shape[-2], key.shape[-2], x.dtype)  # (T, n_key)
+        heads, weights = attention(query, key, value, mask)
+        if activations is not None:
+            scores = query @ key.swapaxes(-1, -2) / math.sqrt(self.config.d_head)
+            activations.update({
+                f"{name}.query": query,
+                f"{name}.key": key,
+                f"{name}.value": value,
+                f"{name}.scores": scores,  # (B, n_head, T, n_key), before the mask
+                f"{name}.weights": weights,  # (B, n_head, T, n_key)
+                f"{name}.heads": heads,  # (B, n_head, T, d_head)
+            })  # fmt: skip
+        return linear(merge_heads(heads), *self.pair(f"{name}.c_proj"))  # (B, T, C)
+
+    def norm(self, name, x):
+        return layer_norm(x, *self.pair(name), self.config.layer_norm_epsilon)
+
+    def pair(self, name):
+        """The weight and the bias of a layer."""
+        return self.params[f"{name}.weight"], self.params[f"{name}.bias"]
+
+    def new_cache(self):
+        """An empty KV cache: for each block, keys and values of the tokens so far."""
+        return [{} for _ in range(self.config.n_layer)]
+
+    def next_logits(self, ids, cache=None):
+        """ids (T,) -> logits (V,) of the token that comes next."""
+        return self(ids, cache)[-1]
+
+
+def cached_length(cache):
+    """The number of tokens in a KV cache."""
+    return cache[0]["key"].shape[-2] if cache and cache[0] else 0
+
+
+def check_ids(ids, config, cache=None):
+    """Raises TypeError or ValueError unless a model can read these ids.
+
+    They must be integers of the vocabulary, of shape (B, T) or (T,), not empty, and
+    with the tokens in the cache no longer than block_size.
+    """
+    if ids.ndim not in (1, 2):
+        raise ValueError(f"ids must have shape (T,) or (B, T), not {ids.shape}")
+    if ids.size == 0:
+        raise ValueError(f"no token ids: shape {ids.shape}")
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"token ids must be integers, not {ids.dtype}")
+    for extreme in (ids.min(), ids.max()):
+        if not 0 <= extreme < config.vocab_size:
+            raise ValueError(
+                f"token id {extreme} is outside the vocabulary "
+                f"of {config.vocab_size} tokens"
+            )
+    length = cached_length(cache) + ids.shape[-1]
+    if length > config.block_size:
+        raise ValueError(
+            f"a sequence of {length} tokens is longer than "
+            f"block_size {config.block_size}"
+        )
+    if cached_length(cache) and cache[0]["key"].shape[:-3] != ids.shape[:-1]:
+        raise ValueError(
+            f"ids {ids.shape} can't continue keys {tuple(cache[0]['key'].shape)}"
+        )
