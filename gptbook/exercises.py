@@ -33,7 +33,8 @@ def _check(answer, name, reference, cases, mistakes=()):
         try:
             got = answer(*given)
         except Exception as error:  # whatever it is, the reader wants to know
-            return _verdict(name, f"raises {type(error).__name__}: {error}")
+            first_line = str(error).split("\n")[0]
+            return _verdict(name, f"raises {type(error).__name__}: {first_line}")
         problem = _problem(got, reference, case, mistakes)
         if problem:
             return _verdict(name, problem)
@@ -47,9 +48,12 @@ def _problem(got, reference, case, mistakes):
     if got is None:
         return _OPEN
     expected = reference(*case)
-    got = np.asarray(got)
-    if got.dtype == object or not np.issubdtype(got.dtype, np.number):
-        return "it should return an array of numbers"
+    try:
+        got = np.asarray(got)
+    except ValueError:
+        return "it returns several arrays, or rows of unequal length: return one array"
+    if not np.issubdtype(got.dtype, np.number):
+        return f"it should return an array of numbers, not of {got.dtype}"
     if got.shape != expected.shape:
         return f"the shape is {got.shape}, and {expected.shape} is right"
     if _same(got, expected):
@@ -59,7 +63,7 @@ def _problem(got, reference, case, mistakes):
             if _same(got, wrong(*case)):
                 return message
     if np.isnan(got).any():
-        return "there is a nan: does exp overflow, or is 0 divided by 0?"
+        return "there is a nan: does exp overflow, or is 0 divided by 0 or times inf?"
     place = tuple(int(i) for i in np.argwhere(~np.isclose(got, expected, atol=1e-5))[0])
     return (
         f"entry {place} of {got.shape} is {got[place]:.4f}, and {expected[place]:.4f} "
@@ -87,12 +91,16 @@ def attend(answer):
     def plain(weigh):
         return lambda q, k, v: weigh(k @ q, q.shape[-1]) @ v
 
+    def case(T, d, query_scale=1.0, key_scale=1.0):
+        keys, values = _random(T, d, scale=key_scale), _random(T, d, seed=1)
+        return _random(d, scale=query_scale), keys, values
+
     cases = [
-        (_random(4), _random(1, 4), _random(1, 4)),  # one key: its value comes back
-        (np.zeros(4), _random(5, 4), _random(5, 4)),  # no preference: the mean
-        (_random(4), _random(5, 4), _random(5, 4)),
-        (_random(16), _random(3, 16), _random(3, 16)),
-        (_random(4, scale=400), _random(6, 4, scale=400), _random(6, 4)),
+        case(1, 4),  # one key: its value comes back
+        case(5, 4, query_scale=0.0),  # no preference: the mean
+        case(5, 4),
+        case(3, 16),
+        case(6, 4, query_scale=400.0, key_scale=400.0),
     ]
     return _check(answer, "attend", reference, cases, {
         "the scores are not divided by sqrt(d)": plain(lambda s, d: softmax(s)),
@@ -104,6 +112,8 @@ def attend(answer):
             plain(lambda s, d: np.exp(s / math.sqrt(d))),
         "the keys are mixed, not the values":
             lambda q, k, v: softmax(k @ q / math.sqrt(len(q))) @ k,
+        "the query is compared with the values, not with the keys":
+            lambda q, k, v: softmax(v @ q / math.sqrt(len(q))) @ v,
         "exp overflows: subtract the largest score first":
             plain(lambda s, d: np.exp(s / math.sqrt(d))
                   / np.exp(s / math.sqrt(d)).sum()),
@@ -127,7 +137,7 @@ def sliding_mask(answer):
     def ones(T, window):
         return np.where(reference(T, window) == 0, 1.0, 0.0)
 
-    cases = [(4, 1), (5, 2), (6, 3), (3, 5), (1, 1)]
+    cases = [(4, 1), (5, 2), (6, 3), (8, 5), (3, 5), (1, 1)]
     return _check(answer, "sliding_mask", reference, cases, {
         "the future is seen: a key to the right of the query must be -inf":
             mask(lambda i, j, w: j > i - w),
@@ -146,21 +156,27 @@ def sliding_mask(answer):
 def multi_head(answer):
     """multi_head(x, weight, bias, n_head): (T, C) -> the merged heads (T, C)."""
 
-    def square_mask(x):
-        return causal_mask(len(x), len(x), x.dtype)
+    def mix(q, k, v):
+        return attention(q, k, v, causal_mask(q.shape[-2], k.shape[-2], q.dtype))[0]
 
-    def reference(x, weight, bias, n_head):
-        q, k, v = np.split(x @ weight + bias, 3, axis=-1)
-        q, k, v = (split_heads(a, n_head) for a in (q, k, v))
-        return merge_heads(attention(q, k, v, square_mask(x))[0])
-
-    def variant(split=split_heads, merge=merge_heads, mask=square_mask, order="012"):
-        def wrong(x, weight, bias, n_head):
+    def variant(split=split_heads, merge=merge_heads, mix=mix, order="012"):
+        def answer(x, weight, bias, n_head):
             parts = np.split(x @ weight + bias, 3, axis=-1)
-            q, k, v = (split(parts[int(i)], n_head) for i in order)
-            return merge(attention(q, k, v, mask(x))[0])
+            return merge(mix(*(split(parts[int(i)], n_head) for i in order)))
 
-        return wrong
+        return answer
+
+    reference = variant()
+
+    def weighed(weigh):
+        """A head whose weights come from the unmasked scores in another way."""
+        def mix(q, k, v):
+            return weigh(q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])) @ v
+
+        return mix
+
+    def wide_scale(q, k, v):  # by the width of the model: n_head times that of a head
+        return mix(q / math.sqrt(q.shape[-3]), k, v)
 
     def cut(x, n_head):  # a reshape in place of a swap of axes
         return x.reshape(n_head, len(x), -1)
@@ -177,8 +193,13 @@ def multi_head(answer):
     ]
     return _check(answer, "multi_head", reference, cases, {
         "the bias is missing": no_bias,
-        "the mask is missing: a token sees the future":
-            variant(mask=lambda *_: 0.0),
+        "the mask is missing: a token sees the future": variant(mix=weighed(softmax)),
+        "the scores of the future are 0; they must be -inf":
+            variant(mix=weighed(lambda s: softmax(np.tril(s)))),
+        "the mask comes after the softmax; add it to the scores":
+            variant(mix=weighed(lambda s: np.tril(softmax(s)))),
+        "the scores are divided by the root of C; take the width of a head":
+            variant(mix=wide_scale),
         "all heads were computed as one: split q, k and v first":
             lambda x, w, b, n: reference(x, w, b, 1),
         "the heads were cut with a reshape alone: T and the heads must swap axes":
@@ -217,13 +238,13 @@ def next_output(answer):
         return softmax(np.vstack([keys, k]) @ q) @ np.vstack([values, v])
 
     cases = [
-        (_random(4), _random(4, seed=1), _random(4, seed=2),
-         _random(T, 4), _random(T, 4, seed=1))
-        for T in (0, 1, 5, 9)
+        (_random(d), _random(d, seed=1), _random(d, seed=2),
+         _random(T, d), _random(T, d, seed=1))
+        for T, d in ((0, 4), (1, 4), (5, 4), (9, 8))
     ]  # fmt: skip
     return _check(answer, "next_output", reference, cases, {
         "the newest token must see itself too: append its key and value":
             old_only,
-        "the new key was put first and the new value last: keep them in step": first,
+        "keys and values are not in the same order: append the new one to both": first,
         "the scores are not divided by sqrt(d)": unscaled,
     })  # fmt: skip

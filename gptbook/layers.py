@@ -67,7 +67,7 @@ def causal_mask(n_query, n_key, dtype):
 
 
 def split_heads(x, n_head):
-    """(B, T, C) -> (B, n_head, T, d_head): each head its own slice of the width."""
+    """(B, T, C) -> (B, n_head, T, d_head): to each head its own d_head columns."""
     *batch, T, C = x.shape
     return x.reshape(*batch, T, n_head, C // n_head).swapaxes(-3, -2)
 

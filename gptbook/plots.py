@@ -13,8 +13,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyBboxPatch
 
 QUERY, KEY, VALUE = "#D55E00", "#0072B2", "#009E73"
+WEIGHT = "#8A5CC2"  # attention weights
 LIGHT = "#E69F00"  # the piece that a chapter is about
-INK = "#808080"
+INK = "#7a7a7a"  # reads on white and on black
 
 
 def use_style():
@@ -44,7 +45,7 @@ def readable(token):
     return token.replace("Ġ", "").replace("Ċ", "\\n")
 
 
-def attention_map(weights, tokens=None, ax=None, numbers=False, colour=KEY):
+def attention_map(weights, tokens=None, ax=None, numbers=False, colour=WEIGHT):
     """One head's attention: row = query, column = key, the deeper the larger.
 
     weights: (T, T), each row sums to 1; tokens: the T labels, or None for none.
@@ -94,7 +95,7 @@ def attention_grid(weights, titles=None):
     return figure
 
 
-def attention_row(weights, tokens, ax=None, colour=KEY):
+def attention_row(weights, tokens, ax=None, colour=WEIGHT):
     """What one query looks at: one bar a key, weights (T,)."""
     if ax is None:
         _, ax = plt.subplots(figsize=(4.5, 1.8))
@@ -127,9 +128,9 @@ def gpt_map(lit=()):
         (-1.15, 1.15), 2.9, 4.1, boxstyle="round,pad=0.05,rounding_size=0.2",
         fill=False, ec=INK, lw=0.8, ls=":",
     ))  # fmt: skip
-    ax.text(1.95, 3.2, r"$\times n$", va="center")
+    ax.text(1.95, 3.2, r"$\times L$", va="center")
     arrow = {"arrowstyle": "->", "color": INK, "lw": 1}
-    for start, stop in ((0.9, 5.85), (6.45, 6.65), (7.25, 7.55)):
+    for start, stop in ((0.9, 5.85), (6.43, 6.68), (7.23, 7.6)):
         ax.annotate("", (0, stop), (0, start), arrowprops=arrow)
     for x in (-0.5, 0.5):
         ax.annotate("", (0.25 * x, 0.75), (1.5 * x, 0.55), arrowprops=arrow)

@@ -124,10 +124,10 @@ KINDS = {
 
 
 class SplitMix64:
-    """A small pseudo-random generator (Steele, Lea and Flood 2014, figure 14).
+    """A small pseudo-random generator: SplitMix64, as in Java's SplittableRandom.
 
     Whole-number arithmetic alone, so that a seed gives the same documents on every
-    machine and in every version of Python.
+    machine and in every version of Python (after Steele, Lea and Flood 2014).
     """
 
     def __init__(self, seed: int):
@@ -138,7 +138,7 @@ class SplitMix64:
         self.state = seed
 
     def below(self, n: int) -> int:
-        """A whole number from 0 to n - 1, each as likely as the others."""
+        """A whole number from 0 to n - 1, each equally likely to within n / 2**64."""
         self.state = (self.state + 0x9E3779B97F4A7C15) % 2**64
         z = self.state
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64

@@ -147,7 +147,7 @@ class Muon(torch.optim.Optimizer):
                 buffer = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 buffer.lerp_(p.grad, 1 - group["momentum"])
                 update = orthogonalise(p.grad.lerp(buffer, group["momentum"]))
-                # A matrix (in, out) that widens may change its output as much as others.
+                # A matrix (in, out) that widens should move its output as others do.
                 scale = max(1, p.shape[1] / p.shape[0]) ** 0.5
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * scale)

@@ -72,10 +72,13 @@ WRONG_ANSWERS = {
         (attend(result="np.exp(scores) @ value"), "not divided by their sum"),
         (attend(result="softmax(scores) @ key"), "the keys are mixed"),
         (attend(result="(np.exp(scores) / np.exp(scores).sum()) @ value"), "overflow"),
+        (attend(scores="value @ query / math.sqrt(len(query))"), "with the values"),
+        (attend(result="(softmax(scores) @ value, scores)"), "several arrays"),
         (attend(result="value.mean(axis=0)"), "is right"),
         (attend(result="(softmax(scores) @ value)[None]"), "the shape is (1, 4)"),
         (attend(result="softmax(scores)"), "the shape is (1,)"),
         (attend(result="[str(v) for v in value[0]]"), "array of numbers"),
+        (attend(result="value[0] if len(value) == 1 else None"), "not written yet"),
         (
             "def attend(query, key, value):\n"
             "    key -= key.max()\n"
@@ -92,11 +95,20 @@ WRONG_ANSWERS = {
         (sliding(yes="-np.inf", no="0.0"), "changed places"),
         (sliding(seen="abs(i - j) < window"), "is right"),
         (sliding(no="-10.0"), "is right"),
+        (sliding().replace("i - j < window", "i - j < min(window, 3)"), "is right"),
+        (sliding(yes="True", no="False"), "not of bool"),
+        (
+            "def sliding_mask(T, window):\n"
+            "    return np.triu(np.ones((T, T)), 1) * -np.inf",
+            "times inf",
+        ),
     ],
     "multi_head": [
         (multi(qkv="x @ weight"), "the bias is missing"),
         (multi(mask="0"), "the mask is missing"),
         (multi(split="part[None]"), "computed as one"),
+        (multi(order="query / n_head**0.5, key, value"), "the width of a head"),
+        (multi(merge="merge_heads(heads), heads"), "several arrays"),
         (multi(split=RESHAPE), "cut with a reshape alone"),
         (multi(split=RESHAPE, merge="heads.reshape(T, C)"), "cut and glued"),
         (multi(merge="heads.reshape(T, C)"), "merged with a reshape alone"),
@@ -107,7 +119,10 @@ WRONG_ANSWERS = {
     ],
     "next_output": [
         (FORGETFUL, "see itself too"),
-        (next_output(keys="np.vstack([key, old_keys])"), "keep them in step"),
+        (next_output(keys="np.vstack([key, old_keys])"), "not in the same order"),
+        (next_output(values="np.vstack([value, old_values])"), "in the same order"),
+        (next_output(scale="2"), "is right"),
+        (next_output(scale="(len(query) / 2)"), "is right"),
         (next_output(scale="1"), "not divided by sqrt(d)"),
         (next_output(keys="np.vstack([old_keys, query])"), "is right"),
         (next_output(keys="old_keys", values="old_values"), "raises ValueError"),
