@@ -92,15 +92,15 @@ def evaluate(model, tokenizer, n=200, seed=0):
         report["loss"][kind] = {
             "loss": round(loss, 4),
             "floor": round(floor, 4),
-            "above": f"{100 * (loss / floor - 1):.2f}%",
+            "percent_above": round(100 * (loss / floor - 1), 2),
         }
         if kind != "story":
             rng = np.random.default_rng(seed)
             right, total, _ = task_score(model, tokenizer, documents, rng)
-            report["tasks"][kind] = f"{right} of {total} ({100 * right / total:.1f}%)"
+            report["tasks"][kind] = {"right": right, "of": total}
     stories = sample_stories(model, tokenizer, n, np.random.default_rng(seed))
     faults = [why for _, why in stories if why]
-    report["stories"] = f"{n - len(faults)} of {n} grammatical and consistent"
+    report["tasks"]["story"] = {"right": n - len(faults), "of": n}
     report["faults"] = faults[:10]
     return report
 

@@ -264,7 +264,6 @@ def test_arrays_of_a_file_can_be_changed_apart(tmp_path):
         ({}, {"steps": 3}, "metadata must map str to str: {'steps': 3}"),
         ({}, ["steps"], "metadata must map str to str"),
     ],
-    ids=str,
 )
 def test_what_the_format_lacks_is_not_written(arrays, metadata, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -341,7 +341,6 @@ def test_bad_prompts_are_refused(ids, error, message):
         ({"rng": generator(), "temperature": 0}, ValueError, "positive and finite"),
         ({"rng": generator(), "top_k": 98}, ValueError, "from 1 to 97, not 98"),
     ],
-    ids=str,
 )
 def test_bad_settings_of_generation_are_refused(settings, error, message):
     with pytest.raises(error, match=message):
