@@ -158,7 +158,8 @@ class TaleError(ValueError):
         self.position, self.why, self.grammatical = position, why, grammatical
         breaks = re.finditer(r'[.!?]"? (?!said|cried)|\|>|\n', text[:position])
         start = max((match.end() for match in breaks), default=0)
-        self.sentence = re.match(r"[^.!?\n]*.?", text[start:]).group()
+        sentence = r'("[^"\n]*"|[^.!?\n])*[.!?]?'  # a quotation may hold a full stop
+        self.sentence = re.match(sentence, text[start:]).group()
         fault = "inconsistent" if grammatical else "not grammatical"
         super().__init__(f"{fault} at character {position}, {self.sentence!r}: {why}")
 
