@@ -45,7 +45,7 @@ def readable(token):
     return token.replace("Ġ", "").replace("Ċ", "\\n")
 
 
-def attention_map(weights, tokens=None, ax=None, numbers=False, colour=WEIGHT):
+def attention_map(weights, tokens=None, ax=None):
     """One head's attention: row = query, column = key, the deeper the larger.
 
     weights: (T, T), each row sums to 1; tokens: the T labels, or None for none.
@@ -60,7 +60,7 @@ def attention_map(weights, tokens=None, ax=None, numbers=False, colour=WEIGHT):
     if ax is None:
         _, ax = plt.subplots(figsize=(4.5, 4.5))
     image = np.empty((T, T, 4))
-    image[..., :3] = to_rgb(colour)
+    image[..., :3] = to_rgb(WEIGHT)
     image[..., 3] = np.clip(weights, 0, 1)  # no weight, no colour
     ax.imshow(image, aspect="equal", interpolation="nearest")
     steps = np.repeat(np.arange(T + 1), 2) - 0.5  # the edge of the future
@@ -71,16 +71,11 @@ def attention_map(weights, tokens=None, ax=None, numbers=False, colour=WEIGHT):
         ax.set_xticks(range(T), labels, rotation=90)
         ax.set_yticks(range(T), labels)
     ax.tick_params(length=0, pad=2)
-    if numbers:
-        for i, j in zip(*np.tril_indices(T), strict=True):
-            strong = weights[i, j] > 0.5
-            ax.text(j, i, f"{weights[i, j]:.2f}", ha="center", va="center",
-                    color="white" if strong else INK)  # fmt: skip
     ax.spines[:].set_visible(False)
     return ax
 
 
-def attention_grid(weights, titles=None):
+def attention_grid(weights):
     """Many heads at a glance: weights (n, m, T, T) as n rows of m small maps."""
     weights = np.asarray(weights)
     if weights.ndim != 4:
@@ -90,20 +85,9 @@ def attention_grid(weights, titles=None):
     for i in range(n):
         for j in range(m):
             attention_map(weights[i, j], ax=axes[i, j])
-            axes[i, j].set_title(titles[i][j] if titles else f"{i}.{j}", pad=2)
+            axes[i, j].set_title(f"{i}.{j}", pad=2)
     figure.tight_layout(pad=0.3)
     return figure
-
-
-def attention_row(weights, tokens, ax=None, colour=WEIGHT):
-    """What one query looks at: one bar a key, weights (T,)."""
-    if ax is None:
-        _, ax = plt.subplots(figsize=(4.5, 1.8))
-    ax.bar(range(len(weights)), weights, color=colour)
-    ax.set_xticks(range(len(tokens)), [readable(t) for t in tokens], rotation=90)
-    ax.tick_params(axis="x", length=0)
-    ax.set(ylim=(0, 1), ylabel="$A$")
-    return ax
 
 
 # The parts of a GPT from the bottom up: name, height; a block holds those indented.

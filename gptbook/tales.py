@@ -73,7 +73,7 @@ SPOTS = {
 PRONOUNS = {"f": ("she", "her", "她"), "m": ("he", "his", "他")}
 
 
-# Phrases: {text: (weight, Chinese)}. "He" stands for the name or the pronoun before.
+# Phrases: {text: (weight, Chinese)}.
 OPENINGS = {
     "Once upon a time, ": (3, "从前，"),
     "Long, long ago, ": (2, "很久以前，"),
