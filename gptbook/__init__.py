@@ -12,7 +12,7 @@ The modules in reading order, each importing only from those above it:
     torch_gpt    the same GPT in PyTorch
     training     the training loop
     plots        the figures that recur
-    exercises    the checks behind the exercises
+    exercises    the checks behind the exercises, one module a notebook
 """
 
 __version__ = "0.1.0"

@@ -103,18 +103,107 @@ def cross_entropy(logits, targets):
     Negative targets are ignored. Raises ValueError if the shapes don't match, a target
     is outside the vocabulary, or none is left.
     """
-    V = logits.shape[-1]
-    if targets.shape != logits.shape[:-1]:
-        raise ValueError(f"targets {targets.shape} for logits {logits.shape}")
+    check_targets(logits, targets)
     counted = targets >= 0
-    if not counted.any():
-        raise ValueError("no target to predict: all are negative")
-    if targets.max() >= V:
-        raise ValueError(
-            f"target {targets.max()} is outside the vocabulary of {V} tokens"
-        )
     x, t = logits[counted], targets[counted]  # (N, V), (N,)
     # -ln softmax(x)[t] = ln(sum of exp(x)) - x[t], and the sum can't overflow so:
     top = x.max(axis=-1)  # (N,)
     log_sum = top + np.log(np.exp(x - top[:, None]).sum(axis=-1))
     return (log_sum - x[np.arange(len(t)), t]).mean()
+
+
+def check_targets(logits, targets):
+    """Raises ValueError unless targets (...) fit logits (..., V) and one counts."""
+    V = logits.shape[-1]
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(f"targets {targets.shape} for logits {logits.shape}")
+    if not (targets >= 0).any():
+        raise ValueError("no target to predict: all are negative")
+    if targets.max() >= V:
+        raise ValueError(
+            f"target {targets.max()} is outside the vocabulary of {V} tokens"
+        )
+
+
+# Backward. Each function takes `grad`, the gradient of the loss by the layer's output,
+# and what the forward pass had; it returns the gradients by the layer's inputs, each in
+# the shape of that input. A parameter that many rows share receives the sum over them.
+
+
+def rows(x):
+    """(..., n) -> (N, n): all leading axes as one."""
+    return x.reshape(-1, x.shape[-1])
+
+
+def linear_backward(grad, x, weight):
+    """Gradients by x, weight and bias: (..., in), (in, out), (out,)."""
+    return grad @ weight.T, rows(x).T @ rows(grad), rows(grad).sum(axis=0)
+
+
+def softmax_backward(grad, p):
+    """The gradient by the scores, where p (..., n) is their softmax."""
+    return p * (grad - (grad * p).sum(axis=-1, keepdims=True))
+
+
+def layer_norm_backward(grad, x, gain, epsilon=1e-5):
+    """Gradients by x, gain and bias: (..., C), (C,), (C,).
+
+    Mean and variance depend on x too: the gradient loses its mean and what points
+    along the normed vector, the two directions that LayerNorm takes away.
+    """
+    centred = x - x.mean(axis=-1, keepdims=True)
+    inverse = 1 / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + epsilon)
+    normed = centred * inverse  # (..., C)
+    by_normed = grad * gain
+    along = (by_normed * normed).mean(axis=-1, keepdims=True)
+    by_x = by_normed - by_normed.mean(axis=-1, keepdims=True) - normed * along
+    return inverse * by_x, rows(grad * normed).sum(axis=0), rows(grad).sum(axis=0)
+
+
+def gelu_backward(grad, x):
+    """The gradient by x, of `gelu` in its tanh form."""
+    root = math.sqrt(2 / math.pi)
+    tanh = np.tanh(root * (x + 0.044715 * x * x * x))
+    slope = root * (1 + 3 * 0.044715 * x * x)  # of what is inside the tanh
+    return grad * 0.5 * (1 + tanh + x * (1 - tanh * tanh) * slope)
+
+
+def embedding_backward(grad, ids, n_tokens, n_positions):
+    """Gradients by both tables: (n_tokens, C) and (n_positions, C).
+
+    Each row of grad (..., T, C) is added to the row of its token and to the row of its
+    position; the first token stands at position 0.
+    """
+    T, C = grad.shape[-2:]
+    token_table = np.zeros((n_tokens, C), grad.dtype)
+    position_table = np.zeros((n_positions, C), grad.dtype)
+    np.add.at(token_table, ids.ravel(), rows(grad))  # a token may occur many times
+    position_table[:T] = grad.reshape(-1, T, C).sum(axis=0)
+    return token_table, position_table
+
+
+def attention_backward(grad, query, key, value, weights):
+    """Gradients by query, key and value, each (..., T, d_head).
+
+    The mask needs no step of its own: where a weight is 0, so is the gradient by its
+    score.
+    """
+    by_scores = softmax_backward(grad @ value.swapaxes(-1, -2), weights)
+    by_scores = by_scores / math.sqrt(query.shape[-1])  # (..., T, T), by query key^T
+    return (
+        by_scores @ key,
+        by_scores.swapaxes(-1, -2) @ query,
+        weights.swapaxes(-1, -2) @ grad,
+    )
+
+
+def cross_entropy_backward(logits, targets):
+    """The gradient by the logits (..., V): (p - one_hot(target)) / number of targets.
+
+    Rows whose target is negative get 0. Raises what `cross_entropy` raises.
+    """
+    check_targets(logits, targets)
+    counted = targets >= 0
+    grad = softmax(logits) * counted[..., None]
+    np.subtract.at(grad, (*np.nonzero(counted), targets[counted]), 1)
+    return grad / int(counted.sum())  # a Python number leaves float32 as it is

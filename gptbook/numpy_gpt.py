@@ -9,13 +9,21 @@ import numpy as np
 from gptbook.checkpoint import Config, check_parameters, load_parameters
 from gptbook.layers import (
     attention,
+    attention_backward,
     causal_mask,
+    cross_entropy,
+    cross_entropy_backward,
     embedding,
+    embedding_backward,
     feed_forward,
     gelu,
+    gelu_backward,
     layer_norm,
+    layer_norm_backward,
     linear,
+    linear_backward,
     merge_heads,
+    rows,
     split_heads,
 )
 
@@ -110,6 +118,60 @@ class GPT:
                 f"{name}.heads": heads,  # (B, n_head, T, d_head)
             })  # fmt: skip
         return linear(merge_heads(heads), *self.pair(f"{name}.c_proj"))  # (B, T, C)
+
+    def gradients(self, ids, targets):
+        """The loss, and its gradient by every parameter: {name: array of its shape}.
+
+        ids and targets: (B, T) or (T,); the loss is `cross_entropy`, in nats a token.
+        The layers are gone through from the last to the first; `grad` is always the
+        gradient by the stream x at that place. Raises what `check_ids` and
+        `cross_entropy` raise.
+        """
+        a, grads, targets = {}, {}, np.asarray(targets)
+        logits = self(ids, activations=a)  # (B, T, V)
+        loss = cross_entropy(logits, targets)
+        grad = cross_entropy_backward(logits, targets)
+        wte, wpe = self.params["wte.weight"], self.params["wpe.weight"]
+        as_output = rows(grad).T @ rows(a["ln_f"])  # (V, C)
+        last = f"h.{self.config.n_layer - 1}"
+        grad = self.norm_backward("ln_f", grad @ wte, a[f"{last}.output"], grads)
+        for i in reversed(range(self.config.n_layer)):
+            grad = self.block_backward(f"h.{i}", grad, a, grads)
+        tables = embedding_backward(grad, np.asarray(ids), len(wte), len(wpe))
+        # The token table is used twice, as input and as output: its gradients add up.
+        grads["wte.weight"], grads["wpe.weight"] = tables[0] + as_output, tables[1]
+        return loss, grads
+
+    def block_backward(self, name, grad, a, grads):
+        """From the gradient by the block's output to that by its input."""
+        attn, mlp = f"{name}.attn", f"{name}.mlp"
+        by = self.linear_backward(f"{mlp}.c_proj", grad, a[f"{mlp}.gelu"], grads)
+        by = gelu_backward(by, a[f"{mlp}.c_fc"])  # (B, T, 4C)
+        by = self.linear_backward(f"{mlp}.c_fc", by, a[f"{name}.ln_2"], grads)
+        by = self.norm_backward(f"{name}.ln_2", by, a[f"{name}.middle"], grads)
+        grad = grad + by  # x + f(x): the gradient goes both ways, and adds up
+
+        heads = merge_heads(a[f"{attn}.heads"])  # (B, T, C)
+        by = self.linear_backward(f"{attn}.c_proj", grad, heads, grads)
+        forward = [a[f"{attn}.{part}"] for part in ("query", "key", "value", "weights")]
+        by_parts = attention_backward(split_heads(by, self.config.n_head), *forward)
+        by = np.concatenate([merge_heads(part) for part in by_parts], axis=-1)
+        by = self.linear_backward(f"{attn}.c_attn", by, a[f"{name}.ln_1"], grads)
+        by = self.norm_backward(f"{name}.ln_1", by, a[f"{name}.input"], grads)
+        return grad + by
+
+    def linear_backward(self, name, grad, x, grads):
+        """The gradient by x; those by weight and bias join `grads`."""
+        by_x, *by_pair = linear_backward(grad, x, self.params[f"{name}.weight"])
+        grads[f"{name}.weight"], grads[f"{name}.bias"] = by_pair
+        return by_x
+
+    def norm_backward(self, name, grad, x, grads):
+        """The gradient by x; those by gain and bias join `grads`."""
+        gain, epsilon = self.params[f"{name}.weight"], self.config.layer_norm_epsilon
+        by_x, *by_pair = layer_norm_backward(grad, x, gain, epsilon)
+        grads[f"{name}.weight"], grads[f"{name}.bias"] = by_pair
+        return by_x
 
     def norm(self, name, x):
         return layer_norm(x, *self.pair(name), self.config.layer_norm_epsilon)

@@ -207,3 +207,111 @@ def test_no_layer_changes_its_input():
     layers.cross_entropy(x, targets)
     for a, b in zip(before, (x, ids, vector, square, targets), strict=True):
         assert np.array_equal(a, b)
+
+
+# Backward: each function against finite differences of its forward.
+
+
+def slopes(f, arrays, grad, step=1e-5):
+    """The gradients of sum(grad * f(*arrays)) by each array, by central differences."""
+    found = []
+    for array in arrays:
+        slope = np.empty_like(array)
+        for place in np.ndindex(array.shape):
+            kept = array[place]
+            array[place] = kept + step
+            above = (grad * f(*arrays)).sum()
+            array[place] = kept - step
+            below = (grad * f(*arrays)).sum()
+            array[place] = kept
+            slope[place] = (above - below) / (2 * step)
+        found.append(slope)
+    return found
+
+
+def masked_attention(query, key, value):
+    mask = layers.causal_mask(query.shape[-2], key.shape[-2], query.dtype)
+    return layers.attention(query, key, value, mask)
+
+
+IDS = np.array([[1, 2, 1], [0, 1, 3]])  # token 1 three times, token 4 never
+TARGETS = np.array([[4, -1, 0], [2, 2, -100]])
+# name: (forward, the shapes of what it takes, backward of (grad, *those))
+BACKWARD = {
+    "linear": (
+        layers.linear,
+        [(2, 3, 4), (4, 5), (5,)],
+        lambda grad, x, weight, bias: layers.linear_backward(grad, x, weight),
+    ),
+    "softmax": (
+        layers.softmax,
+        [(2, 3, 5)],
+        lambda grad, x: [layers.softmax_backward(grad, layers.softmax(x))],
+    ),
+    "layer_norm": (
+        lambda *arrays: layers.layer_norm(*arrays, epsilon=0.1),
+        [(2, 3, 6), (6,), (6,)],
+        lambda grad, x, gain, bias: layers.layer_norm_backward(grad, x, gain, 0.1),
+    ),
+    "gelu": (
+        layers.gelu,
+        [(4, 9)],
+        lambda grad, x: [layers.gelu_backward(grad, x)],
+    ),
+    "embedding": (
+        lambda wte, wpe: layers.embedding(IDS, wte, wpe),
+        [(5, 4), (6, 4)],
+        lambda grad, wte, wpe: layers.embedding_backward(grad, IDS, 5, 6),
+    ),
+    "attention": (
+        lambda *arrays: masked_attention(*arrays)[0],
+        [(2, 2, 4, 3)] * 3,
+        lambda grad, q, k, v: layers.attention_backward(
+            grad, q, k, v, masked_attention(q, k, v)[1]
+        ),
+    ),
+    "cross_entropy": (
+        lambda logits: layers.cross_entropy(logits, TARGETS),
+        [(2, 3, 5)],
+        lambda grad, logits: [grad * layers.cross_entropy_backward(logits, TARGETS)],
+    ),
+}
+
+
+def backward_case(name, dtype):
+    forward, shapes, backward = BACKWARD[name]
+    arrays = [normal(*shape, seed=i, dtype=dtype) for i, shape in enumerate(shapes)]
+    shape = np.shape(forward(*arrays))
+    grad = np.asarray(normal(*shape, seed=9, dtype=dtype), dtype)
+    return forward, arrays, grad, backward
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_backward_is_the_slope_of_forward(name):
+    forward, arrays, grad, backward = backward_case(name, "float64")
+    expected = slopes(forward, arrays, grad)
+    for got, slope in zip(backward(grad, *arrays), expected, strict=True):
+        assert got.shape == slope.shape
+        assert abs(got - slope).max() < 1e-8
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_backward_keeps_float32_and_its_input(name):
+    _, arrays, grad, backward = backward_case(name, "float32")
+    before = [a.copy() for a in (grad, *arrays)]
+    assert all(got.dtype == "float32" for got in backward(grad, *arrays))
+    for a, b in zip(before, (grad, *arrays), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_slopes_would_see_a_mistake(name):
+    forward, arrays, grad, backward = backward_case(name, "float64")
+    expected = slopes(forward, arrays, grad)
+    for got, slope in zip(backward(grad, *arrays), expected, strict=True):
+        assert abs(1.001 * got - slope).max() > 1e-6
+
+
+def test_cross_entropy_backward_refuses_what_cross_entropy_does():
+    with pytest.raises(ValueError, match="target 5 is outside the vocabulary of 5"):
+        layers.cross_entropy_backward(normal(2, 5), np.array([5, 0]))

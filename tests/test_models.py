@@ -480,9 +480,16 @@ def test_loss_and_gradients_are_those_of_transformers(tmp_path):
     assert abs(loss.item() - their_loss.item()) < 1e-10
     assert abs(loss.item() - layers.cross_entropy(ours(inputs), targets)) < 1e-10
     gradients = dict(theirs.named_parameters())
+    our_loss, by_hand = ours.gradients(inputs, targets)
+    assert abs(loss.item() - our_loss) < 1e-10
     for name, p in in_torch.named_parameters():
         assert abs(p.grad - gradients[name].grad).max() < 1e-10, name
+        derived = by_hand.pop(name.removeprefix("transformer."))
+        assert derived.shape == p.shape
+        assert abs(derived - p.grad.numpy()).max() < 1e-10, name
+    assert not by_hand
     _, of_one = in_torch(torch.tensor(inputs[2]), torch.tensor(targets[2]))
+    assert abs(of_one.item() - ours.gradients(inputs[2], targets[2])[0]) < 1e-10
     assert abs(of_one - F.cross_entropy(logits[2], torch.tensor(targets[2]))) < 1e-10
 
 

@@ -1,9 +1,4 @@
-"""The checks behind the exercises.
-
-A check runs the reader's function on cases that are not shown, compares it with the
-book's own, prints one line and returns True only if every case is right. An answer that
-equals a known mistake is told which; any other wrong answer is shown where it differs.
-"""
+"""The exercises of 3.3, self-attention."""
 
 from __future__ import annotations
 
@@ -11,76 +6,8 @@ import math
 
 import numpy as np
 
+from gptbook.exercises import check, random
 from gptbook.layers import attention, causal_mask, merge_heads, softmax, split_heads
-
-_OPEN = "not written yet (it returns None)"
-
-
-def _verdict(name, problem):
-    print(f"{name}: {problem or 'right'}")
-    return problem is None
-
-
-def _check(answer, name, reference, cases, mistakes=()):
-    """Compares `answer` with `reference` on each case, a tuple of arguments.
-
-    mistakes: {what to say: a function that makes this mistake}.
-    """
-    if not callable(answer):
-        return _verdict(name, f"give the function itself, not {type(answer).__name__}")
-    for case in cases:
-        given = [np.copy(a) if isinstance(a, np.ndarray) else a for a in case]
-        try:
-            with np.errstate(all="ignore"):  # the verdict says it better
-                got = answer(*given)
-        except Exception as error:  # whatever it is, the reader wants to know
-            first_line = str(error).split("\n")[0]
-            return _verdict(name, f"raises {type(error).__name__}: {first_line}")
-        problem = _problem(got, reference, case, mistakes)
-        if problem:
-            return _verdict(name, problem)
-        for a, b in zip(given, case, strict=True):
-            if isinstance(a, np.ndarray) and not np.array_equal(a, b):
-                return _verdict(name, "it changes its arguments; work on copies")
-    return _verdict(name, None)
-
-
-def _problem(got, reference, case, mistakes):
-    if got is None:
-        return _OPEN
-    expected = reference(*case)
-    try:
-        got = np.asarray(got)
-    except ValueError:
-        return "it returns several arrays, or rows of unequal length: return one array"
-    if not np.issubdtype(got.dtype, np.number):
-        return f"it should return an array of numbers, not of {got.dtype}"
-    if got.shape != expected.shape:
-        return f"the shape is {got.shape}, and {expected.shape} is right"
-    if _same(got, expected):
-        return None
-    for message, wrong in dict(mistakes).items():
-        with np.errstate(all="ignore"):
-            if _same(got, wrong(*case)):
-                return message
-    if np.isnan(got).any():
-        return "there is a nan: does exp overflow, or is 0 divided by 0 or times inf?"
-    place = tuple(int(i) for i in np.argwhere(~np.isclose(got, expected, atol=1e-5))[0])
-    return (
-        f"entry {place} of {got.shape} is {got[place]:.4f}, and {expected[place]:.4f} "
-        "is right"
-    )
-
-
-def _same(a, b):
-    return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-5)
-
-
-def _random(*shape, scale=1.0, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(0, scale, shape)
-
-
-# 3.3 Self-attention
 
 
 def attend(answer):
@@ -93,8 +20,8 @@ def attend(answer):
         return lambda q, k, v: weigh(k @ q, q.shape[-1]) @ v
 
     def case(T, d, query_scale=1.0, key_scale=1.0):
-        keys, values = _random(T, d, scale=key_scale), _random(T, d, seed=1)
-        return _random(d, scale=query_scale), keys, values
+        keys, values = random(T, d, scale=key_scale), random(T, d, seed=1)
+        return random(d, scale=query_scale), keys, values
 
     cases = [
         case(1, 4),  # one key: its value comes back
@@ -103,7 +30,7 @@ def attend(answer):
         case(3, 16),
         case(6, 4, query_scale=400.0, key_scale=400.0),
     ]
-    return _check(answer, "attend", reference, cases, {
+    return check(answer, "attend", reference, cases, {
         "the scores are not divided by sqrt(d)": plain(lambda s, d: softmax(s)),
         "the scores are divided by d, not by sqrt(d)":
             plain(lambda s, d: softmax(s / d)),
@@ -139,7 +66,7 @@ def sliding_mask(answer):
         return np.where(reference(T, window) == 0, 1.0, 0.0)
 
     cases = [(4, 1), (5, 2), (6, 3), (8, 5), (3, 5), (1, 1)]
-    return _check(answer, "sliding_mask", reference, cases, {
+    return check(answer, "sliding_mask", reference, cases, {
         "the future is seen: a key to the right of the query must be -inf":
             mask(lambda i, j, w: j > i - w),
         "nothing is cut off on the left: that is the plain causal mask":
@@ -189,10 +116,10 @@ def multi_head(answer):
         return reference(x, weight, 0 * bias, n_head)
 
     cases = [
-        (_random(T, C), _random(C, 3 * C), _random(3 * C), n_head)
+        (random(T, C), random(C, 3 * C), random(3 * C), n_head)
         for T, C, n_head in [(1, 4, 2), (5, 4, 1), (5, 8, 2), (7, 12, 3)]
     ]
-    return _check(answer, "multi_head", reference, cases, {
+    return check(answer, "multi_head", reference, cases, {
         "the bias is missing": no_bias,
         "the mask is missing: a token sees the future": variant(mix=weighed(softmax)),
         "the scores of the future are 0; they must be -inf":
@@ -239,11 +166,11 @@ def next_output(answer):
         return softmax(np.vstack([keys, k]) @ q) @ np.vstack([values, v])
 
     cases = [
-        (_random(d), _random(d, seed=1), _random(d, seed=2),
-         _random(T, d), _random(T, d, seed=1))
+        (random(d), random(d, seed=1), random(d, seed=2),
+         random(T, d), random(T, d, seed=1))
         for T, d in ((0, 4), (1, 4), (5, 4), (9, 8))
     ]  # fmt: skip
-    return _check(answer, "next_output", reference, cases, {
+    return check(answer, "next_output", reference, cases, {
         "the newest token must see itself too: append its key and value":
             old_only,
         "keys and values are not in the same order: append the new one to both": first,
