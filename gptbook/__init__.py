@@ -12,6 +12,7 @@ The modules in reading order, each importing only from those above it:
     torch_gpt    the same GPT in PyTorch
     training     the training loop
     plots        the figures that recur
+    lesson       what the chapters share: a sentence, a comparison, a check
     exercises    the checks behind the exercises, one module a notebook
 """
 
