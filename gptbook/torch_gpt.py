@@ -28,6 +28,25 @@ class Linear(nn.Module):
         return F.linear(x, self.weight.T, self.bias)
 
 
+def attend(query, key, value, mask=None):
+    """Attention of (B, n_head, T, d_head); without a mask (T, n_key) it is causal.
+
+    PyTorch's fused function, but for bfloat16 on a CPU, where its backward pass is far
+    slower than the products that it stands for.
+    """
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=mask is None
+        )
+    T, n_key = query.shape[-2], key.shape[-2]
+    if mask is None:
+        mask = torch.ones(T, n_key, dtype=torch.bool).tril()
+    term = torch.zeros(T, n_key, dtype=query.dtype).masked_fill(~mask, -math.inf)
+    with torch.autocast("cpu", enabled=False):  # it would copy the scores to float32
+        scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-1, -2) + term
+        return scores.softmax(dim=-1) @ value
+
+
 class Attention(nn.Module):
     """Causal self-attention with n_head heads: (B, T, C) -> (B, T, C)."""
 
@@ -52,9 +71,7 @@ class Attention(nn.Module):
         if T < n_key:  # is_causal would set the first query, not the last, at its key
             mask = torch.ones(T, n_key, dtype=torch.bool, device=x.device)
             mask = mask.tril(n_key - T)  # True where the key may be seen
-        heads = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None
-        )  # (B, n_head, T, d_head)
+        heads = attend(query, key, value, mask)  # (B, n_head, T, d_head)
         return self.c_proj(heads.transpose(-3, -2).flatten(-2))  # (B, T, C)
 
 
@@ -127,7 +144,8 @@ class GPT(nn.Module):
         for i, block in enumerate(self.transformer["h"]):
             x = block(x, cache and cache[i])
         x = self.transformer["ln_f"](x)
-        logits = F.linear(x, wte.weight)  # (B, T, V): the tied output layer
+        with torch.autocast(x.device.type, enabled=False):  # a logit needs all its bits
+            logits = F.linear(x, wte.weight)  # (B, T, V): the tied output layer
         if targets is None:
             return logits
         loss = F.cross_entropy(

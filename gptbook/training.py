@@ -38,12 +38,16 @@ class TrainingConfig:
     steps: int
     batch_size: int  # documents a step
     matrix_rate: float  # peak learning rates: the matrices in the blocks (Muon)
-    table_rate: float  # the embedding tables (AdamW)
+    token_rate: float  # the token table (AdamW)
+    position_rate: float  # the position table (AdamW)
     vector_rate: float  # biases and LayerNorm (AdamW)
-    matrix_decay: float = 0.2  # weight decay of the matrices
+    matrix_decay: float = 0.02  # weight decay of the matrices
+    token_std: float = 0.02  # of the token table at the start
+    position_scale: float = 0.2  # of the position table at the start
     warmup: int = 50  # steps
     clip: float = 1.0  # the largest norm of the gradient
     micro_batches: int = 4
+    bfloat16: bool = False  # products in bfloat16, on processors that are fast at it
     tokenizer_documents: int = 8000
     validation_documents: int = 500
     validate_every: int = 250
@@ -54,18 +58,23 @@ class TrainingConfig:
 CONFIGS = {
     "tales": TrainingConfig(
         model=Config(vocab_size=1024, block_size=256, n_layer=4, n_head=4, d_model=128),
-        steps=6500,
+        steps=16_000,
         batch_size=32,
-        matrix_rate=0.02,
-        table_rate=0.008,
-        vector_rate=0.004,
+        matrix_rate=0.025,
+        token_rate=0.004,
+        position_rate=0.001,
+        vector_rate=0.003,
+        matrix_decay=0.05,
+        token_std=0.1,
+        bfloat16=True,
     ),
     "tiny": TrainingConfig(
         model=Config(vocab_size=512, block_size=512, n_layer=2, n_head=2, d_model=32),
         steps=20,
         batch_size=4,
         matrix_rate=0.02,
-        table_rate=0.004,
+        token_rate=0.004,
+        position_rate=0.001,
         vector_rate=0.002,
         warmup=5,
         micro_batches=2,
@@ -98,17 +107,39 @@ def micro_batches(sequences, n):
 
     Each row is one whole document from position 0, for a document without its beginning
     can't be predicted as well as its floor says. Rows of like length together need
-    little padding. Shapes (B, T); targets are the next ids, -1 where there is none.
+    little padding, and T a multiple of 16 makes few shapes, for each of which PyTorch
+    prepares its products anew. Shapes (B, T); targets are the next ids, -1 where there
+    is none.
     """
     pairs = []
     sequences = sorted(sequences, key=len)
     for rows in np.array_split(np.arange(len(sequences)), n):
-        ids = torch.full((len(rows), len(sequences[rows[-1]])), -1)  # (B, T + 1)
+        T = math.ceil((len(sequences[rows[-1]]) - 1) / 16) * 16
+        ids = torch.full((len(rows), T + 1), -1)  # (B, T + 1)
         for row, i in zip(ids, rows, strict=True):
             row[: len(sequences[i])] = torch.tensor(sequences[i])
         inputs, targets = ids[:, :-1], ids[:, 1:]  # (B, T)
         pairs.append((inputs.clamp(min=0), targets))
     return pairs
+
+
+# The start
+
+
+@torch.no_grad()
+def start_tables(model, config):
+    """Sets the two tables; all else starts as GPT-2 does.
+
+    The positions start as the sinusoids of Vaswani et al. 2017, section 3.5, in which
+    near places are alike, and are learned from there: attention finds "the last one
+    before" sooner than from random rows.
+    """
+    wte, wpe = (model.transformer[name].weight for name in ("wte", "wpe"))
+    wte.normal_(0, config.token_std)
+    half = torch.arange(wpe.shape[1] // 2) / (wpe.shape[1] // 2)
+    # The longest wave is a few times block_size, so that no two places are alike.
+    angles = torch.arange(len(wpe))[:, None] * (4 * len(wpe)) ** -half  # (T_max, C/2)
+    wpe.copy_(config.position_scale * torch.cat([angles.sin(), angles.cos()], dim=1))
 
 
 # Optimisers
@@ -156,11 +187,13 @@ class Muon(torch.optim.Optimizer):
 def optimisers(model, config):
     """Muon for the matrices of the blocks, AdamW for tables, biases and norms."""
     named = list(model.named_parameters())
-    tables = [p for name, p in named if "wte" in name or "wpe" in name]
+    tokens = [p for name, p in named if "wte" in name]
+    positions = [p for name, p in named if "wpe" in name]
     matrices = [p for name, p in named if ".h." in name and p.ndim == 2]
     vectors = [p for _, p in named if p.ndim == 1]
     adamw = torch.optim.AdamW(
-        [{"params": tables, "lr": config.table_rate},
+        [{"params": tokens, "lr": config.token_rate},
+         {"params": positions, "lr": config.position_rate},
          {"params": vectors, "lr": config.vector_rate}],
         betas=(0.9, 0.99), weight_decay=0.0,
     )  # fmt: skip
@@ -192,6 +225,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.model = GPT(config.model)
+        start_tables(self.model, config)
         self.optimisers = optimisers(self.model, config)
         self.step = 0
         self.losses = []  # (step, tokens, training loss, validation loss or None)
@@ -250,6 +284,10 @@ class Trainer:
         self.step, self.tokens = progress["step"], progress["tokens"]
         self.losses = [tuple(row) for row in progress["losses"]]
 
+    def precision(self):
+        """In bfloat16, where so configured, only the products of the layers are."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16)
+
     def train_step(self):
         """One batch of new documents; returns its mean loss in nats a token."""
         size = self.config.batch_size
@@ -259,7 +297,8 @@ class Trainer:
         total = 0.0
         for inputs, targets in micro_batches(ids, self.config.micro_batches):
             # Each micro-batch's mean, weighted by its tokens, adds up to the batch's.
-            _, loss = self.model(inputs, targets)
+            with self.precision():
+                _, loss = self.model(inputs, targets)
             loss = loss * ((targets >= 0).sum() / n_targets)
             loss.backward()
             total += loss.item()

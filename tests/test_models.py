@@ -493,6 +493,21 @@ def test_loss_and_gradients_are_those_of_transformers(tmp_path):
     assert abs(of_one - F.cross_entropy(logits[2], torch.tensor(targets[2]))) < 1e-10
 
 
+@pytest.mark.parametrize("n_key", [6, 9])
+def test_attention_in_bfloat16_is_the_same_attention(n_key, bfloat16):
+    """On a CPU it is computed another way, from the same definition."""
+    torch.manual_seed(0)
+    query = torch.randn(2, 3, 6, 8)
+    key, value = torch.randn(2, 2, 3, n_key, 8)
+    mask = None
+    if n_key > 6:
+        mask = torch.ones(6, n_key, dtype=torch.bool).tril(n_key - 6)
+    right = torch_gpt.attend(query, key, value, mask)
+    ours = torch_gpt.attend(*(x.bfloat16() for x in (query, key, value)), mask)
+    assert ours.dtype == torch.bfloat16
+    torch.testing.assert_close(ours.float(), right, rtol=0, atol=0.03)
+
+
 def test_forward_is_one_graph():
     """Nothing in it stops torch.compile, cache and loss included."""
     config = CONFIGS[1]

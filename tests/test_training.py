@@ -54,6 +54,7 @@ def test_micro_batches_hold_each_document_once():
     rows = []
     for inputs, targets in pairs:
         assert inputs.shape == targets.shape and inputs.min() >= 0
+        assert inputs.shape[1] % 16 == 0  # few shapes
         for row, target in zip(inputs, targets, strict=True):
             n = int((target >= 0).sum())
             assert (target[n:] == -1).all() and (inputs[:, 1:] != -1).all()
@@ -77,6 +78,18 @@ def test_micro_batches_add_up_to_the_gradient_of_the_whole_batch(finished):
     for other in gradients[1:]:
         for a, b in zip(gradients[0], other, strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-14)
+
+
+def test_bfloat16_is_for_the_products_only(finished, tmp_path, bfloat16):
+    config = dataclasses.replace(TINY, bfloat16=True)
+    trainer = fresh(finished, tmp_path / "run", config)
+    trainer.run(until=10)
+    state = trainer.state()
+    assert {array.dtype for array in state.values()} == {np.dtype(np.float32)}
+    theirs = [row[2] for row in finished.losses[:10]]
+    ours = [row[2] for row in trainer.losses]
+    assert ours != theirs  # it is another arithmetic,
+    assert max(abs(a - b) for a, b in zip(ours, theirs, strict=True)) < 0.02
 
 
 def test_orthogonalise_brings_singular_values_near_1():
