@@ -12,6 +12,7 @@ import functools
 import io
 import re
 import runpy
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+import torch
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[1]
@@ -250,13 +252,25 @@ def python_blocks(markdown):
 
 @contextlib.contextmanager
 def as_in_the_notebook():
-    """In the folder of the notebooks, with pictures closed and prints collected."""
-    printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+    """In the folder of the notebooks, with pictures closed and prints collected.
+
+    As in a notebook, a warning is no error; and what a notebook sets for all of
+    PyTorch does not reach the next one.
+    """
+    printed, dtype = io.StringIO(), torch.get_default_dtype()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(printed),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
         patch.chdir(ROOT / "book")
         matplotlib.use("Agg")
         patch.setattr(plt, "show", lambda: plt.close("all"))
-        yield printed
+        try:
+            yield printed
+        finally:
+            torch.set_default_dtype(dtype)
 
 
 def namespaces(nb):

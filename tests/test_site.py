@@ -33,6 +33,12 @@ def toc_files(entry):
     return files
 
 
+def notebook(page):
+    """The notebook that a page is made of, if it is made of one."""
+    path = (ROOT / page).with_suffix(".ipynb")
+    return path if path.exists() else None
+
+
 PAGES = [f"{file}.html" for file in toc_files(TOC)]
 each_page = pytest.mark.parametrize("page", PAGES)
 
@@ -140,16 +146,26 @@ def test_page_has_one_title(site, page):
 
 def test_chapter_numbers_follow_the_table_of_contents(site):
     """A number is part of the title, so that a notebook shows it too."""
-    numbers = []
-    for part in TOC["parts"]:
-        number_of_part = re.match(r"\d+", part["caption"])
-        for page in toc_files(part):
-            number = re.match(r"[\d.]+(?= )", titles(site / f"{page}.html")[0])
-            assert bool(number) == bool(number_of_part), page
-            if number:
-                numbers.append([int(n) for n in number[0].split(".")])
-                assert numbers[-1][0] == int(number_of_part[0]), page
-    assert numbers and numbers == sorted(numbers)
+
+    def number(entry):
+        title = titles(site / f"{entry['file']}.html")[0]
+        found = re.match(r"[\d.]+(?= )", title)
+        return found and found[0]
+
+    def follow(entries, above):
+        for count, entry in enumerate(entries, start=1):
+            assert number(entry) == f"{above}{count}", entry["file"]
+            follow(entry.get("sections", []), f"{above}{count}.")
+
+    chapters, back = TOC["parts"]
+    follow(chapters["chapters"], "")
+    assert not any(number(entry) for entry in back["chapters"])
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if notebook(p)])
+def test_chapter_leads_to_its_terms_and_symbols(site, page):
+    links = {a["href"] for a in parse(site / page).select("article a[href]")}
+    assert {"glossary.html", "notation.html"} <= links
 
 
 def test_checks_refuse_a_bad_page(tmp_path):
