@@ -43,14 +43,18 @@ class GPT:
     def load(cls, folder):
         """The model in a folder with `config.json` and `model.safetensors`."""
         config = Config.load(folder)
-        return cls(config, load_parameters(folder, config))
+        params = load_parameters(folder, config)
+        # Copied into NumPy's own memory, which Linux gives it in large pages: a token
+        # needs every weight, and from there they are read some 10% faster.
+        return cls(config, {name: array.copy() for name, array in params.items()})
 
-    def __call__(self, ids, cache=None, activations=None):
+    def __call__(self, ids, cache=None, activations=None, last=False):
         """ids (B, T) -> logits (B, T, V); for one sequence, (T,) -> (T, V).
 
         cache: from `new_cache`; the ids then continue what it holds, and join it.
         activations: a dictionary that receives every intermediate array, by name, with
         B in its shape only if the ids have it; keys and values include the cache's.
+        last: the logits of the last token alone, (B, 1, V): all that writing needs.
         Raises what `check_ids` raises.
         """
         ids = np.asarray(ids)
@@ -64,7 +68,8 @@ class GPT:
         for i in range(self.config.n_layer):
             x = self.block(f"h.{i}", x, cache and cache[i], activations)
         x = self.norm("ln_f", x)
-        logits = x @ wte.T  # (B, T, V), the token table again
+        read = x[..., -1:, :] if last else x
+        logits = read @ wte.T  # (B, T, V), the token table again
         if activations is not None:
             activations.update({"ln_f": x, "logits": logits})
         return logits
@@ -96,16 +101,14 @@ class GPT:
     def attention(self, name, x, cache, activations):
         """Causal self-attention with n_head heads: (B, T, C) -> (B, T, C)."""
         qkv = linear(x, *self.pair(f"{name}.c_attn"))  # (B, T, 3C)
-        query, key, value = (
-            split_heads(part, self.config.n_head)  # (B, n_head, T, d_head)
-            for part in np.split(qkv, 3, axis=-1)
-        )
-        if cache:  # the keys and values of the tokens before these
-            key = np.concatenate([cache["key"], key], axis=-2)
-            value = np.concatenate([cache["value"], value], axis=-2)
-        if cache is not None:
-            cache.update(key=key, value=value)
-        mask = causal_mask(query.shape[-2], key.shape[-2], x.dtype)  # (T, n_key)
+        n = self.config.n_head
+        parts = split_heads(qkv, 3 * n)  # (B, 3 n_head, T, d_head), the queries first
+        query, key, value = (parts[..., i * n : (i + 1) * n, :, :] for i in range(3))
+        if cache is not None:  # the keys and values of the tokens before go in front
+            key, value = extend(cache, "key", key), extend(cache, "value", value)
+        T, n_key = query.shape[-2], key.shape[-2]
+        # A query alone is the newest token's, and may see every key.
+        mask = causal_mask(T, n_key, x.dtype) if T > 1 else 0.0  # (T, n_key)
         heads, weights = attention(query, key, value, mask)
         if activations is not None:
             scores = query @ key.swapaxes(-1, -2) / math.sqrt(self.config.d_head)
@@ -186,7 +189,27 @@ class GPT:
 
     def next_logits(self, ids, cache=None):
         """ids (T,) -> logits (V,) of the token that comes next."""
-        return self(ids, cache)[-1]
+        return self(ids, cache, last=True)[-1]
+
+
+def extend(cache, name, new, empty=np.empty):
+    """A block's keys or values, the cache's and then the new: (..., n_key, d_head).
+
+    cache: the dictionary of that block, which keeps the result; name: "key" or "value".
+    They lie in an array with room for more, so that most steps copy the new rows only.
+    Where others stand in the cache, cut off, reordered or those of a copy that has gone
+    its own way, they are copied to an array of their own.
+    """
+    old, room = cache.get(name, new[..., :0, :]), cache.get(f"{name} room")
+    n, n_key = old.shape[-2], old.shape[-2] + new.shape[-2]
+    if not room or room["filled"] is not old or room["rows"].shape[-2] < n_key:
+        shape = (*new.shape[:-2], 2 * n_key, new.shape[-1])
+        room = {"rows": empty(shape, dtype=new.dtype)}
+        room["rows"][..., :n, :] = old
+    room["rows"][..., n:n_key, :] = new
+    room["filled"] = cache[name] = room["rows"][..., :n_key, :]
+    cache[f"{name} room"] = room
+    return cache[name]
 
 
 def cached_length(cache):

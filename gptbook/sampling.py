@@ -34,6 +34,8 @@ def next_token_probabilities(logits, temperature=1.0, top_k=None, top_p=None):
         raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
     with np.errstate(over="ignore"):  # near temperature 0, all but the top: -inf
         p = softmax((logits - logits.max()) / temperature)
+    if top_k is None and top_p is None:
+        return p
     likeliest_first = np.argsort(-logits, kind="stable")
     if top_k is not None:
         p[likeliest_first[top_k:]] = 0

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gptbook.checkpoint import Config, load_parameters, write_safetensors
-from gptbook.numpy_gpt import cached_length, check_ids
+from gptbook.numpy_gpt import cached_length, check_ids, extend
 
 
 class Linear(nn.Module):
@@ -31,16 +31,18 @@ class Linear(nn.Module):
 def attend(query, key, value, mask=None):
     """Attention of (B, n_head, T, d_head); without a mask (T, n_key) it is causal.
 
-    PyTorch's fused function, but for bfloat16 on a CPU, where its backward pass is far
-    slower than the products that it stands for.
+    A query alone may see every key. It is PyTorch's fused function, but for bfloat16 on
+    a CPU, where its backward pass is far slower than the products that it stands for.
     """
+    if query.dim() == 3:  # the fast kernels are for a batch
+        return attend(query[None], key[None], value[None], mask)[0]
+    T, n_key = query.shape[-2], key.shape[-2]
     if query.device.type != "cpu" or query.dtype != torch.bfloat16:
         return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None
+            query, key, value, attn_mask=mask, is_causal=mask is None and T > 1
         )
-    T, n_key = query.shape[-2], key.shape[-2]
     if mask is None:
-        mask = torch.ones(T, n_key, dtype=torch.bool).tril()
+        mask = torch.ones(T, n_key, dtype=torch.bool).tril(n_key - T)
     term = torch.zeros(T, n_key, dtype=query.dtype).masked_fill(~mask, -math.inf)
     with torch.autocast("cpu", enabled=False):  # it would copy the scores to float32
         scores = query / math.sqrt(query.shape[-1]) @ key.transpose(-1, -2) + term
@@ -61,14 +63,12 @@ class Attention(nn.Module):
             part.unflatten(-1, (self.n_head, -1)).transpose(-3, -2)
             for part in self.c_attn(x).chunk(3, dim=-1)
         )  # (B, n_head, T, d_head)
-        if cache:  # the keys and values of the tokens before these
-            key = torch.cat([cache["key"], key], dim=-2)
-            value = torch.cat([cache["value"], value], dim=-2)
-        if cache is not None:
-            cache.update(key=key, value=value)
+        if cache is not None:  # the keys and values of the tokens before go in front
+            key = extend(cache, "key", key, key.new_empty)
+            value = extend(cache, "value", value, value.new_empty)
         T, n_key = query.shape[-2], key.shape[-2]
         mask = None
-        if T < n_key:  # is_causal would set the first query, not the last, at its key
+        if 1 < T < n_key:  # is_causal would set the first query at the first key
             mask = torch.ones(T, n_key, dtype=torch.bool, device=x.device)
             mask = mask.tril(n_key - T)  # True where the key may be seen
         heads = attend(query, key, value, mask)  # (B, n_head, T, d_head)
@@ -126,12 +126,13 @@ class GPT(nn.Module):
                     std /= math.sqrt(2 * config.n_layer)
                 nn.init.normal_(parameter, std=std)
 
-    def forward(self, ids, targets=None, cache=None):
+    def forward(self, ids, targets=None, cache=None, last=False):
         """ids (B, T) -> logits (B, T, V); for one sequence, (T,) -> (T, V).
 
         targets: the ids that should follow, of the same shape, negative where none
         counts; the result is then (logits, mean loss in nats).
         cache: from `new_cache`; the ids then continue what it holds, and join it.
+        last: the logits of the last token alone, (B, 1, V): all that writing needs.
         Raises what `check_ids` raises.
         """
         wte, wpe = self.transformer["wte"], self.transformer["wpe"]
@@ -144,6 +145,8 @@ class GPT(nn.Module):
         for i, block in enumerate(self.transformer["h"]):
             x = block(x, cache and cache[i])
         x = self.transformer["ln_f"](x)
+        if last:
+            x = x[..., -1:, :]  # (B, 1, C)
         with torch.autocast(x.device.type, enabled=False):  # a logit needs all its bits
             logits = F.linear(x, wte.weight)  # (B, T, V): the tied output layer
         if targets is None:
@@ -160,7 +163,7 @@ class GPT(nn.Module):
     @torch.no_grad()
     def next_logits(self, ids, cache=None):
         """ids (T,) -> logits (V,) of the token that comes next, in NumPy's float64."""
-        return self(ids, cache=cache)[-1].cpu().double().numpy()
+        return self(ids, cache=cache, last=True)[-1].cpu().double().numpy()
 
     @classmethod
     def load(cls, folder):
