@@ -109,9 +109,9 @@ DREAMS = {
     " slept like a stone.": (1, "睡得很香。"),
 }
 
-TURNS = range(3, 6)  # how many events each half of the day has
+TURNS = range(2, 5)  # how many events each half of the day has
 FINDS = 2  # things found on the way, besides the lost one
-QUESTIONS = 5  # in a chat, at most
+QUESTIONS = 6  # in a chat, at most
 TO_TRANSLATE = range(2, 8)  # how many sentences of a story
 # Kind of document: how it begins and its share.
 KINDS = {
@@ -299,8 +299,10 @@ def at_chinese(place):
 class Story:
     """Tells one story through a Writer or a Reader, and keeps the state of its world.
 
-    A hero has lost a thing; there is a friend; two halves of a day bring three to five
-    events each; the evening shows how things stand. `cast` holds what a prompt has
+    A hero has lost a thing; there is a friend; two halves of a day bring two to four
+    events each; the evening shows how things stand. The story follows one scene: who
+    moves takes it along, and who is elsewhere does nothing until the scene comes there
+    or somebody calls. `cast` holds what a prompt has
     fixed (hero, friend, colour, noun). With `to_translate`, a range of numbers of
     sentences, the story stops after one of them, each as likely.
     """
@@ -389,7 +391,7 @@ class Story:
         self.say(f" lost {hero.his} ")
         lost = self.lost = self.new_thing(lost=True)
         self.say(" ")
-        hero.place = self.choose([(at(p), 1, p) for p in PLACES])
+        self.scene = hero.place = self.choose([(at(p), 1, p) for p in PLACES])
         self.say(".")
         where, his = at_chinese(hero.place), hero.he_chinese
         chinese = f"{once}{describe(hero)}在{where}丢了{his}的{lost.chinese}。"
@@ -407,7 +409,8 @@ class Story:
             only(p != hero.place, at(p), p, f"{hero.name} is {at(p)} too")
             for p in PLACES
         ]
-        friend.place = self.choose([("there too", len(PLACES) - 1, None), *elsewhere])
+        together = ("there too", 2 * (len(PLACES) - 1), None)  # in two of three
+        friend.place = self.choose([together, *elsewhere])
         where = f"在{at_chinese(friend.place)}。" if friend.place else "也在那里。"
         friend.place = friend.place or hero.place
         self.say(".")
@@ -462,7 +465,9 @@ class Story:
             for c in self.characters:
                 act, chinese = partial(self.act, c), lead_chinese + c.chinese
                 same = [m for m in self.mentioned if m.gender == c.gender]
-                if same == [c]:  # the pronoun can mean nobody else
+                if c.place != self.scene:
+                    options.append((lead + c.name, 0, f"{c.name} is elsewhere"))
+                elif same == [c]:  # the pronoun can mean nobody else
                     fitting.add(c.he)
                     he = c.he if lead else c.he.capitalize()
                     he_act = partial(act, lead_chinese + c.he_chinese)
@@ -472,12 +477,12 @@ class Story:
                     name_act = partial(act, chinese)
                     options.append((lead + c.name, 3 * weight, (False, name_act)))
             for he in {"she", "he"} - fitting:
-                why = f"'{he}' does not mean one character of the sentence before"
+                why = f"'{he}' does not mean one character who is here"
                 options.append((lead + (he if lead else he.capitalize()), 0, why))
             for name in NAMES.keys() - {c.name for c in self.characters}:
                 options.append((lead + name, 0, f"{name} is not in this story"))
         if any(t.place for t in self.things):
-            options.append(("A magpie carried ", 4, (False, self.magpie)))
+            options.append(("A magpie carried ", 6, (False, self.magpie)))
         if len(self.characters) == 2:
             options.append(("Just then, ", 3, (False, self.arrive)))
         return options
@@ -503,26 +508,26 @@ class Story:
               for verb, (w, zh) in MOVES.items()),
             *((f" and {o.name} went to the ", 2, o in here, partial(self.go_with, o),
                f"{o.name} is not with {c.name}") for o in others),
-            (" found a ", 3, len(things) <= FINDS, self.find, "enough was found"),
+            (" found a ", 4, len(things) <= FINDS, self.find, "enough was found"),
             (f" found {whose} {self.lost.full} ", 6, missing, self.find_lost,
              f"the {self.lost.noun} was found already"),
-            (" gave ", 20 if back else 4, spare and here, self.give,
+            (" gave ", 20 if back else 6, spare and here, self.give,
              empty if here else alone),
-            (" put ", 2, spare, partial(self.put, "放"), empty),
-            (" hid ", 1, spare, partial(self.put, "藏"), empty),
-            (" took ", 4, any(t.place == c.place for t in things), self.take,
+            (" put ", 3, spare, partial(self.put, "放"), empty),
+            (" hid ", 2, spare, partial(self.put, "藏"), empty),
+            (" took ", 8, any(t.place == c.place for t in things), self.take,
              f"nothing lies where {c.name} is"),
-            (" asked ", 8 if claim else 2, theirs, self.ask,
+            (" asked ", 8 if claim else 3, theirs, self.ask,
              f"nobody with {c.name} has a thing to spare"),
-            (" showed ", 2, held and here, self.show, empty if here else alone),
-            (" called ", 9 if bring else 3, len(here) < len(others), self.call,
-             f"everybody is with {c.name} already"),
-            (" told ", 2, here and far, self.tell,
+            (" showed ", 3, held and here, self.show, empty if here else alone),
+            (" called ", 9 if bring else 3 if here else 6, len(here) < len(others),
+             self.call, f"everybody is with {c.name} already"),
+            (" told ", 10, here and far, self.tell,
              "nothing lies elsewhere" if here else alone),
-            (" ate ", 1, food, self.eat, f"{c.name} has nothing to eat"),
-            (" shared ", 2, food and here, self.share,
+            (" ate ", 3, food, self.eat, f"{c.name} has nothing to eat"),
+            (" shared ", 6, food and here, self.share,
              f"{c.name} has nothing to share or is alone"),
-            (" swapped ", 1, mine and yours, self.swap, "there is nothing to swap"),
+            (" swapped ", 6, mine and yours, self.swap, "there is nothing to swap"),
             *((text, w, True, partial(self.idle, zh), "")
               for text, (w, zh) in IDLE.items()),
         ]  # fmt: skip
@@ -536,12 +541,13 @@ class Story:
         self.finish(s + chinese, c)
 
     def go(self, verb, c, s):
-        c.place = self.choose_place(c.place, c.name)
+        self.scene = c.place = self.choose_place(c.place, c.name)
         self.say(".")
         self.finish(f"{s}{verb}{PLACES[c.place][1]}。", c)
 
     def go_with(self, other, c, s):
-        c.place = other.place = self.choose_place(c.place, c.name)
+        self.scene = self.choose_place(c.place, c.name)
+        c.place = other.place = self.scene
         self.say(" together.")
         self.finish(f"{s}和{other.chinese}一起去了{PLACES[c.place][1]}。", c, [other])
 
@@ -737,11 +743,10 @@ class Story:
         self.finish(f"一只喜鹊把{chinese}带到了{to}。", topic=thing)
 
     def arrive(self):
-        place = self.characters[0].place
         newcomer = self.new_character()
-        newcomer.place = place
-        self.say(f" came to the {place}.")
-        came = f"来到了{PLACES[place][1]}。"
+        newcomer.place = self.scene
+        self.say(f" came to the {self.scene}.")
+        came = f"来到了{PLACES[self.scene][1]}。"
         self.finish(f"就在这时，{describe(newcomer)}{came}", newcomer)
 
     # The evening: how things stand
@@ -899,7 +904,7 @@ def chat(teller, asked):
         teller.say(ASSISTANT + question[1])
         if left == 0:
             teller.say(END)
-        elif teller.choose([(END, 1, True), (USER, 2, False)]):
+        elif teller.choose([(END, 1, True), (USER, 5, False)]):
             break
 
 
