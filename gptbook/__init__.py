@@ -4,15 +4,20 @@ The modules in reading order, each importing only from those above it:
 
     tales        the story world: little stories whose probability is known exactly
     tokenizer    byte-level BPE, trained from scratch
+    data         a text as training data: read, split, kept in a file, cut into blocks
     layers       the layers of a GPT as NumPy functions
     checkpoint   the weights and the configuration of a model, read and written
     numpy_gpt    the whole GPT in NumPy
     sampling     from logits to the next token, for any of the models
     evaluation   how good a model of the story world is
     torch_gpt    the same GPT in PyTorch
+    runs         the files of a training run, whole or not at all
+    sources      what a GPT learns from: the story world, or a text
+    processes    several processes that train one model
     training     the training loop
     plots        the figures that recur
     lesson       what the chapters share: a sentence, a comparison, a check
+    environment  what is installed here, and what to do where something is missing
     exercises    the checks behind the exercises, one module a notebook
 """
 

@@ -1,6 +1,8 @@
-"""Training a GPT on the story world, from nothing to the shipped model.
+"""Training a GPT: on the story world, from nothing to the shipped model, or on a text.
 
     python -m gptbook.training --config tales --out runs/tales
+    python -m gptbook.training --config text --text novel.txt
+    torchrun --nproc_per_node 2 -m gptbook.training --config tales
 
 What a step does depends on the configuration, the weights and the number of the step
 alone: the documents of step `s` are made from their seeds when it comes. So a run that
@@ -10,10 +12,11 @@ was stopped, at any moment, continues from its last checkpoint to the same weigh
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import json
 import math
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,22 +24,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gptbook import tales
-from gptbook.checkpoint import Config, read_safetensors, write_safetensors
-from gptbook.tokenizer import Tokenizer
+from gptbook import runs, tales
+from gptbook.checkpoint import Config
+from gptbook.processes import Processes, Speed, leave, measure_peak, training_flops
+from gptbook.sources import VALIDATION_SEED, Tales, Text, train_tokenizer  # noqa: F401
 from gptbook.torch_gpt import GPT
-
-# Documents are told apart by seed: training counts up from 0, validation from here.
-VALIDATION_SEED = 2**40
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """All that decides the weights, with the seed."""
+    """All that decides the weights, with the seed; for a text, with the text.
+
+    Raises ValueError for settings that contradict each other.
+    """
 
     model: Config
     steps: int
-    batch_size: int  # documents a step
+    batch_size: int  # sequences a step, of all processes together
     matrix_rate: float  # peak learning rates: the matrices in the blocks (Muon)
     token_rate: float  # the token table (AdamW)
     position_rate: float  # the position table (AdamW)
@@ -49,10 +53,22 @@ class TrainingConfig:
     micro_batches: int = 4
     bfloat16: bool = False  # products in bfloat16, on processors that are fast at it
     tokenizer_documents: int = 8000
-    validation_documents: int = 500
+    validation_documents: int = 500  # of a text: blocks
     validate_every: int = 250
     checkpoint_every: int = 100
     seed: int = 0
+
+    def __post_init__(self):
+        if not 0 < self.warmup < self.steps:
+            raise ValueError(
+                f"the warm-up, {self.warmup} steps, must be shorter than the run, "
+                f"{self.steps} steps"
+            )
+        if self.model.block_size % 16:
+            raise ValueError(
+                f"block_size {self.model.block_size} is not a multiple of 16, to which "
+                "batches are padded"
+            )
 
 
 CONFIGS = {
@@ -67,6 +83,20 @@ CONFIGS = {
         matrix_decay=0.05,
         token_std=0.1,
         bfloat16=True,
+    ),
+    "text": TrainingConfig(
+        model=Config(vocab_size=1024, block_size=256, n_layer=4, n_head=4, d_model=128),
+        steps=1000,
+        batch_size=16,
+        matrix_rate=0.025,
+        token_rate=0.004,
+        position_rate=0.001,
+        vector_rate=0.003,
+        matrix_decay=0.05,
+        token_std=0.1,
+        validation_documents=64,
+        validate_every=50,
+        checkpoint_every=50,
     ),
     "tiny": TrainingConfig(
         model=Config(vocab_size=512, block_size=512, n_layer=2, n_head=2, d_model=32),
@@ -94,12 +124,6 @@ def get_config(name: str) -> TrainingConfig:
 
 
 # Batches
-
-
-def train_tokenizer(config: TrainingConfig) -> Tokenizer:
-    """The tokenizer of a configuration, from its first training documents."""
-    texts = [tales.document(seed).text for seed in range(config.tokenizer_documents)]
-    return Tokenizer.train(texts, config.model.vocab_size, tales.SPECIAL_TOKENS)
 
 
 def micro_batches(sequences, n):
@@ -216,33 +240,68 @@ def learning_rate(step, config):
 class Trainer:
     """A training run in a folder: `checkpoint.safetensors`, `losses.csv`, `model/`.
 
-    Raises ValueError if the folder holds the checkpoint of another configuration.
+    source: what is learnt, Tales(config) unless given. `model/` gets the last weights,
+    or of a source that repeats itself those with the lowest validation loss.
+    compiled: whether torch.compile makes the model faster, after some waiting.
+    peak: operations a second of which this process is capable, to tell the MFU.
+    Raises ValueError if the folder has a run of another configuration or text, or an
+    unfit checkpoint; OSError if a file can't be written.
     """
 
-    def __init__(self, config: TrainingConfig, folder):
+    def __init__(
+        self, config, folder, source=None, processes=None, compiled=False, peak=None
+    ):
         self.config, self.folder = config, Path(folder)
-        self.fingerprint = json.dumps(dataclasses.asdict(config), sort_keys=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.source = source or Tales(config)
+        self.processes = processes or Processes()
+        self.speed = Speed(peak)
+        if self.processes.world > config.batch_size:
+            raise ValueError(f"{self.processes.world} processes can't share the "
+                             f"{config.batch_size} sequences of a step")  # fmt: skip
+        settings = {**dataclasses.asdict(config), **self.source.identity}
+        self.fingerprint = json.dumps(settings, sort_keys=True)
+        with self.processes.in_turn():
+            self.prepare()
+        self.tokenizer, self.floor = self.source.tokenizer, self.source.floor
+        self.validation = self.source.validation
+
         torch.manual_seed(config.seed)
-        self.model = GPT(config.model)
+        self.model = GPT(config.model)  # on the CPU: the same start on every device
         start_tables(self.model, config)
+        self.model.to(self.processes.device)
         self.optimisers = optimisers(self.model, config)
         self.step = 0
         self.losses = []  # (step, tokens, training loss, validation loss or None)
         self.tokens = 0
-        path = self.folder / "tokenizer.json"
-        if not path.exists():
-            train_tokenizer(config).save(path)
-        self.tokenizer = Tokenizer.load(path)
         self.checkpoint = self.folder / "checkpoint.safetensors"
         if self.checkpoint.exists():
             self.load()
-        documents = [
-            tales.document(VALIDATION_SEED + i)
-            for i in range(config.validation_documents)
-        ]
-        self.floor = tales.entropy_floor(documents, self.tokenizer)
-        self.validation = [self.tokenizer.encode(d.text) for d in documents]
+        steps = self.processes.gather(self.step)
+        if set(steps) != {self.step}:
+            raise ValueError(f"the processes are at the steps {steps}: {self.folder} "
+                             "must be a folder that all of them share")  # fmt: skip
+        if compiled:
+            self.model.compile(dynamic=True)
+        self.parallel = self.processes.parallel(self.model)
+
+    def prepare(self):
+        """Makes the files that all processes read; refuses those of another run."""
+        with runs.explained(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / "settings.json"
+            if path.exists():
+                self.refuse_others(path, path.read_text(encoding="utf-8"))
+            else:
+                runs.write_text(path, self.fingerprint)
+            self.source.prepare(self.folder)
+
+    def refuse_others(self, path, found):
+        if found != self.fingerprint:
+            raise ValueError(
+                f"{path} is of another configuration: "
+                f"{runs.difference(found, self.fingerprint)}; "
+                "choose another folder with --out"
+            )
 
     def state(self):
         """Every tensor that the next step depends on, by name."""
@@ -251,22 +310,31 @@ class Trainer:
             for j, entries in optimiser.state_dict()["state"].items():
                 for k, v in entries.items():
                     arrays[f"optimiser.{i}.{j}.{k}"] = v
-        return {name: tensor.numpy() for name, tensor in arrays.items()}
+        return {name: tensor.numpy(force=True) for name, tensor in arrays.items()}
+
+    def metadata(self):
+        """What else it depends on, or what must be the same when it goes on."""
+        progress = {"step": self.step, "tokens": self.tokens, "losses": self.losses}
+        tokens = self.tokenizer.tokens(range(self.tokenizer.vocab_size))
+        return {
+            "config": self.fingerprint,
+            "tokenizer": runs.digest(tokens),
+            "progress": json.dumps(progress),
+        }
 
     def save(self):
         """Writes the checkpoint; the old one stays until the new one is whole."""
-        progress = {"step": self.step, "tokens": self.tokens, "losses": self.losses}
-        metadata = {"config": self.fingerprint, "progress": json.dumps(progress)}
-        write_safetensors(self.checkpoint, self.state(), metadata)
+        arrays = self.state()
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise FloatingPointError(self.broken("a weight is not finite"))
+        runs.save_checkpoint(self.checkpoint, arrays, self.metadata())
 
     def load(self):
-        arrays, metadata = read_safetensors(self.checkpoint, with_metadata=True)
-        if metadata.get("config") != self.fingerprint:
-            raise ValueError(
-                f"{self.checkpoint} is of another configuration: "
-                f"{difference(metadata.get('config'), self.fingerprint)}; "
-                "choose another folder with --out"
-            )
+        arrays, metadata = runs.load_checkpoint(self.checkpoint)
+        self.refuse_others(self.checkpoint, metadata["config"])
+        if metadata["tokenizer"] != self.metadata()["tokenizer"]:
+            raise ValueError(f"{self.checkpoint} was trained with another tokenizer "
+                             "than the tokenizer.json beside it")  # fmt: skip
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         prefix = "model."
         self.model.load_state_dict({
@@ -286,28 +354,40 @@ class Trainer:
 
     def precision(self):
         """In bfloat16, where so configured, only the products of the layers are."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.config.bfloat16)
+        device = self.processes.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.config.bfloat16)
+
+    def batches(self, sequences, n):
+        """The micro-batches of the sequences, of which there may be none."""
+        for pair in micro_batches(sequences, n) if sequences else ():
+            yield [tensor.to(self.processes.device) for tensor in pair]
 
     def train_step(self):
-        """One batch of new documents; returns its mean loss in nats a token."""
-        size = self.config.batch_size
-        seeds = range(self.step * size, (self.step + 1) * size)
-        ids = [self.tokenizer.encode(tales.document(seed).text) for seed in seeds]
-        n_targets = sum(len(sequence) - 1 for sequence in ids)
-        total = 0.0
-        for inputs, targets in micro_batches(ids, self.config.micro_batches):
-            # Each micro-batch's mean, weighted by its tokens, adds up to the batch's.
-            with self.precision():
-                _, loss = self.model(inputs, targets)
-            loss = loss * ((targets >= 0).sum() / n_targets)
-            loss.backward()
-            total += loss.item()
-        if not math.isfinite(total):
-            raise FloatingPointError(
-                f"the loss is {total} at step {self.step}: lower the learning rates; "
-                "the last checkpoint is untouched"
-            )
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        """One batch; returns its mean loss in nats a token.
+
+        Each process makes its own rows and their gradients, which the last backward
+        pass exchanges. All that follows is the same on every process.
+        """
+        rank, world = self.processes.rank, self.processes.world
+        ids = self.source.sequences(self.step, rank, world)
+        self.lengths = [len(sequence) - 1 for sequence in ids]
+        n_targets = int(sum(self.processes.gather(sum(self.lengths))))
+        n = min(len(ids), math.ceil(self.config.micro_batches / world))
+        losses = []
+        for inputs, targets in self.batches(ids, n):
+            with self.processes.exchange(self.parallel, len(losses) == n - 1):
+                # Each micro-batch's mean, weighted by its tokens, adds up to the
+                # batch's. The exchange takes the mean over processes, hence `world`.
+                with self.precision():
+                    _, loss = self.parallel(inputs, targets)
+                loss = loss * ((targets >= 0).sum() / n_targets)
+                (loss * world).backward()
+            losses.append(loss.detach())
+        total = sum(self.processes.gather(sum(loss.item() for loss in losses)))
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        if not (math.isfinite(total) and norm.isfinite()):
+            found = f"the loss is {total} and the norm of the gradient {norm}"
+            raise FloatingPointError(self.broken(found))
         rate = learning_rate(self.step, self.config)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
@@ -318,89 +398,117 @@ class Trainer:
         self.tokens += n_targets
         return total
 
+    def broken(self, found):
+        return (f"{found} at step {self.step}: lower the learning rates; the last "
+                "checkpoint is untouched")  # fmt: skip
+
     @torch.no_grad()
     def validate(self):
-        """The mean loss on the validation documents, in nats a token."""
+        """The mean loss on the validation sequences, in nats a token."""
+        own = self.validation[self.processes.rank :: self.processes.world]
         total, count = 0.0, 0
-        n_batches = max(1, len(self.validation) // 8)
-        for inputs, targets in micro_batches(self.validation, n_batches):
+        for inputs, targets in self.batches(own, max(1, len(own) // 8)):
             n = int((targets >= 0).sum())
             total += self.model(inputs, targets)[1].item() * n
             count += n
-        return total / count
+        return sum(self.processes.gather(total)) / sum(self.processes.gather(count))
 
     def run(self, until=None):
         """Trains to the last step (or `until`), then writes the model and the curve."""
         last = self.config.steps if until is None else until
-        bar = tqdm(total=self.config.steps, initial=self.step, unit="step", ncols=88)
+        writes = self.processes.rank == 0  # the others would only write the same
+        if writes:
+            for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed
+                leftover.unlink(missing_ok=True)
+        bar = tqdm(
+            total=self.config.steps, initial=self.step, ncols=88, disable=not writes,
+            bar_format="{desc}step {n}/{total} |{bar}| {elapsed}<{remaining}{postfix}",
+        )  # fmt: skip
         while self.step < last:
+            start, tokens = time.perf_counter(), self.tokens
             loss = self.train_step()
-            due = self.step % self.config.validate_every == 0
-            validation = self.validate() if due or self.step == last else None
+            seconds = time.perf_counter() - start
+            flops = training_flops(self.config.model, self.lengths)
+            self.speed.add(self.tokens - tokens, flops, seconds)
+            due = self.step % self.config.validate_every == 0 or self.step == last
+            validation = self.validate() if due else None
+            better = due and validation < self.best()
             self.losses.append((self.step, self.tokens, loss, validation))
-            if self.step % self.config.checkpoint_every == 0 or self.step == last:
+            if writes and better and self.source.repeats:
+                self.save_model()
+            keep = self.step % self.config.checkpoint_every == 0 or self.step == last
+            if writes and keep:
                 self.save()
+            bar.set_postfix_str(str(self.speed), refresh=False)
             bar.update()
-            if validation is not None:
-                bar.set_description(f"loss {validation:.4f} floor {self.floor:.4f}")
+            if due:
+                aim = self.best() if self.floor is None else self.floor
+                name = "best" if self.floor is None else "floor"
+                bar.set_description_str(f"loss {validation:.4f} {name} {aim:.4f} ")
         bar.close()
-        if self.step == self.config.steps:
+        if writes and self.step == self.config.steps:
             self.export()
+        self.processes.gather(0)  # nobody goes before all is written
 
-    def export(self):
-        """The finished model in the Hugging Face layout, the losses and their curve."""
+    def best(self):
+        """The lowest validation loss so far; infinite before the first."""
+        return min((row[3] for row in self.losses if row[3] is not None),
+                   default=math.inf)  # fmt: skip
+
+    def save_model(self):
+        """The model as it is, in the Hugging Face layout."""
         model = self.folder / "model"
         end = self.tokenizer.special_tokens[tales.END]
         ids = {"bos_token_id": end, "eos_token_id": end}
-        self.model.save(model, **ids)
-        (model / "generation_config.json").write_text(json.dumps(ids, indent=2) + "\n")
-        self.tokenizer.save(model / "tokenizer.json")
-        with open(self.folder / "losses.csv", "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["step", "tokens", "training", "validation", "floor"])
-            for step, tokens, loss, validation in self.losses:
-                writer.writerow([
-                    step, tokens, f"{loss:.4f}",
-                    "" if validation is None else f"{validation:.4f}",
-                    f"{self.floor:.4f}",
-                ])  # fmt: skip
-        plot_losses(self.losses, self.floor, self.folder / "losses.png")
+        with runs.explained(model):
+            self.model.save(model, **ids)
+            text = json.dumps(ids, indent=2) + "\n"
+            runs.write_text(model / "generation_config.json", text)
+            self.tokenizer.save(model / "tokenizer.json")
 
+    def export(self):
+        """The finished model, unless a better one is there, and the loss curve."""
+        if not self.source.repeats:
+            self.save_model()
+        with runs.explained(self.folder):
+            runs.write_losses(self.folder, self.losses, self.floor)
 
-def difference(old, new):
-    """The settings that two configurations, as JSON, do not share."""
-    old, new = json.loads(old or "{}"), json.loads(new)
-    return ", ".join(
-        f"{key} {old.get(key)} there, {new.get(key)} here"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    )
-
-
-def plot_losses(losses, floor, path):
-    """The loss curve beside the floor."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6, 4))
-    steps = [row[0] for row in losses]
-    axes.plot(steps, [row[2] for row in losses], lw=0.5, alpha=0.5)
-    validated = [row for row in losses if row[3] is not None]
-    axes.plot([row[0] for row in validated], [row[3] for row in validated], "o-", ms=3)
-    axes.axhline(floor, color="black", ls="--")
-    axes.set(xlabel="step", ylabel="nats a token", yscale="log")
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    plt.close(figure)
+    def close(self):
+        """Parts from the other processes, after the last step."""
+        self.parallel = None
+        leave()
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description="Train a GPT on the story world.")
+    parser = argparse.ArgumentParser(description="Train a GPT.")
     parser.add_argument("--config", default="tales", help=", ".join(CONFIGS))
+    parser.add_argument("--text", help="a text file to learn from, not the story world")
     parser.add_argument("--out", help="folder of the run (default: runs/CONFIG)")
+    parser.add_argument("--steps", type=int, help="in place of the configuration's")
     parser.add_argument("--threads", type=int, default=1, help="of the processor")
+    parser.add_argument("--device", help="default: cuda if there is one, else cpu")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile")
+    parser.add_argument("--peak", type=float, metavar="TFLOPS",
+                        help="for the MFU, of one process (measured)")  # fmt: skip
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    config = get_config(options.config)
-    Trainer(config, options.out or f"runs/{options.config}").run()
+    try:
+        config = get_config(options.config)
+        if options.steps is not None:
+            config = dataclasses.replace(config, steps=options.steps)
+        if options.config == "text" and options.text is None:
+            raise ValueError("--config text needs a text: --text PATH")
+        source = Text(config, options.text) if options.text else Tales(config)
+        processes = Processes(options.device)
+        dtype = torch.bfloat16 if config.bfloat16 else torch.float32
+        peak = options.peak and options.peak * 1e12  # operations a second
+        peak = peak or measure_peak(processes.device, dtype)
+        folder = options.out or f"runs/{options.config}"
+        trainer = Trainer(config, folder, source, processes, options.compile, peak)
+        trainer.run()
+        trainer.close()
+    except (ValueError, OSError, FloatingPointError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

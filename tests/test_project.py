@@ -19,7 +19,9 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # has NumPy, so what the pages run there may need nothing else that is compiled.
 COMPILED = {
     "torch_gpt": {"numpy", "torch"},
-    "training": {"numpy", "torch", "tqdm", "matplotlib"},
+    "runs": {"numpy", "matplotlib"},
+    "processes": {"torch"},
+    "training": {"numpy", "torch", "tqdm"},
     "plots": {"numpy", "matplotlib"},
 }
 
