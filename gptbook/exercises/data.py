@@ -123,6 +123,17 @@ def overlap(answer):
     def blocks(training, test, n):
         return share(set(grams(training, n)), grams(test, n)[::n])
 
+    def round_the_end(training, test, n):
+        return share(set(grams([*training, *training], n)), grams(test, n))
+
+    def ends_only(training, test, n):
+        known = {(gram[0], gram[-1]) for gram in grams(training, n)}
+        return share(known, [(gram[0], gram[-1]) for gram in grams(test, n)])
+
+    def digits(training, test, n):
+        text = "".join(map(str, training))
+        return share(text, ["".join(map(str, gram)) for gram in grams(test, n)])
+
     cases = [
         ([1, 2, 3, 4, 5, 6], [2, 3, 4, 9, 3, 4, 8, 1, 4, 9], 2),
         ([1, 2, 3, 4], [3, 4, 3, 4, 3, 4, 9, 1], 2),
@@ -132,6 +143,9 @@ def overlap(answer):
         ([4, 5], [4, 5, 6, 4], 3),
         ([1, 2, 3, 4, 5, 6], [0, 3, 4, 5, 0, 1], 3),
         ([8, 9], [8, 7, 9, 9], 1),
+        ([1, 2, 3], [3, 1, 7], 2),
+        ([1, 2, 3, 4], [1, 9, 3, 4], 3),
+        ([11, 12, 3], [1, 1, 2, 3], 2),
     ]
     return check(answer, "overlap", reference, cases, {
         "count an n-gram of the test as often as it stands there": distinct,
@@ -148,6 +162,10 @@ def overlap(answer):
         "n-grams of the training text start at every place, not at every n-th":
             in_step,
         "n-grams of the test start at every place, not at every n-th": blocks,
+        "no n-gram runs from the end of the training text to its beginning":
+            round_the_end,
+        "all n tokens must agree, not the first and the last only": ends_only,
+        "compare ids, not digits: 11, 2 is not 1, 12": digits,
     })  # fmt: skip
 
 

@@ -84,6 +84,14 @@ WRONG_ANSWERS = {
         (overlap("sum(set(gram) <= set(training) for gram in grams) / len(grams)"),
          "right"),
         (overlap("len(known & set(grams)) / len(grams)"), "counts twice"),
+        (overlap("sum(g in known | {(*training[1 - n :], *training[:1])} "
+                 "for g in grams) / len(grams)"), "end of the training"),
+        (overlap("sum((g[0], g[-1]) in {(k[0], k[-1]) for k in known} "
+                 "for g in grams) / len(grams)"), "the first and the last only"),
+        (overlap("sum(''.join(map(str, g)) in ''.join(map(str, training)) "
+                 "for g in grams) / len(grams)"), "not digits"),
+        (overlap("sum(' '.join(map(str, g)) in ' '.join(map(str, training)) "
+                 "for g in grams) / len(grams)"), "right"),
     ],
     "document_mask": [
         (mask(number="np.cumsum(ids == end)"), "to the document that it ends"),
