@@ -43,7 +43,8 @@ def options(arguments=None):
     add("--clock", choices=CLOCKS, default="wall",
         help="cpu counts this process's own seconds, for a machine that others use too")
     add("--short", action="store_true", help="8 tokens, 1 turn: to try it, not to tell")
-    add("--out", type=Path, help="a CSV file: adds the rows, or replaces this model's")
+    add("--out", type=Path,
+        help="a CSV file: adds the rows, or replaces those of this model and threads")
     chosen = parser.parse_args(arguments)
     if chosen.short:
         chosen.tokens, chosen.runs = 8, 1
@@ -187,11 +188,15 @@ def show(rows):
 
 
 def save(rows, path):
-    """Writes the rows to a CSV file, in the place of older ones on the same model."""
-    older = []
+    """Writes the rows to a CSV file, in the place of older ones of their kind.
+
+    Of a kind are rows on the same model with as many threads.
+    """
+    older, kind = [], (rows[0]["model"], str(rows[0]["threads"]))
     if path.exists():
         with open(path, newline="", encoding="utf-8") as file:
-            older = [r for r in csv.DictReader(file) if r["model"] != rows[0]["model"]]
+            older = [r for r in csv.DictReader(file)
+                     if (r["model"], r["threads"]) != kind]  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")

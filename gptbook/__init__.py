@@ -15,6 +15,8 @@ The modules in reading order, each importing only from those above it:
     sources      what a GPT learns from: the story world, or a text
     processes    several processes that train one model
     training     the training loop
+    fast         the same loss in less time, a switch for each lever
+    pretrained   a real pretrained model, in a folder or fetched once
     plots        the figures that recur
     lesson       what the chapters share: a sentence, a comparison, a check
     environment  what is installed here, and what to do where something is missing

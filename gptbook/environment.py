@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -295,11 +296,15 @@ def torch_rows(ask=run_apart, available=None):
     return [*rows, Row("bfloat16", f"{gain:.1f} times float32's speed: {pays}")]
 
 
-def pip_row(path, executable):
-    """Whether the command `pip`, at this path or None, installs for this Python."""
+def pip_row(path, executable, scripts=""):
+    """Whether the command `pip`, at this path or None, installs for this Python.
+
+    scripts: the folder of this Python's commands, which on Windows, and in the Python
+    of a system, need not be the folder of the program itself.
+    """
     if path is None:
         return Row("pip", "-", "", "beware", "python -m ensurepip, or use uv pip")
-    if Path(path).parent == Path(executable).parent:
+    if Path(path).parent in (Path(executable).parent, Path(scripts)):
         return Row("pip", "this Python's")
     advice = "it installs elsewhere: write python -m pip"
     return Row("pip", "another Python's", "", "beware", advice)
@@ -312,7 +317,8 @@ def machine_rows():
     else:
         advice = "other programs share this Python; better make an environment"
         rows.append(Row("environment", "the system's", "", "beware", advice))
-    rows.append(pip_row(shutil.which("pip"), sys.executable))
+    scripts = sysconfig.get_path("scripts")
+    rows.append(pip_row(shutil.which("pip"), sys.executable, scripts))
     if (size := memory()) is not None:
         advice = "run one notebook at a time" if size < 2 else ""
         state = "beware" if size < 2 else "right"

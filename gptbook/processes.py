@@ -1,6 +1,7 @@
 """Several processes that train one model, and how busy their processors are.
 
     torchrun --nproc_per_node 2 -m gptbook.training --config tales
+    python -m gptbook.processes 2 -m gptbook.training --config tales    # on Windows
 
 `torchrun` starts the processes and gives each its number in environment variables; the
 rest happens here. One process that is started without it is number 0 of 1.
@@ -12,6 +13,9 @@ import contextlib
 import datetime
 import gc
 import os
+import socket
+import subprocess
+import sys
 import time
 
 import torch
@@ -134,3 +138,38 @@ class Speed:
         if self.peak is None:
             return rate
         return f"{rate}, MFU {self.flops / self.seconds / self.peak:.0%}"
+
+
+# On one Windows machine
+
+
+def launch(n, command):
+    """What torchrun does, in brief: n numbered processes, all ended when one fails.
+
+    PyTorch's own doesn't start on Windows, where it lacks a library (libuv).
+    command: the arguments of Python. Returns the exit status: the first that is not 0.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"OMP_NUM_THREADS": "1", **os.environ, "WORLD_SIZE": str(n)}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, *command],
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(n)
+    ]
+    try:
+        while None in (found := [p.poll() for p in started]) and not any(found):
+            time.sleep(0.1)
+        return next((status for status in found if status), 0)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(launch(int(sys.argv[1]), sys.argv[2:]))

@@ -492,6 +492,7 @@ def main(arguments=None):
                         help="for the MFU, of one process (measured)")  # fmt: skip
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    trainer = message = None
     try:
         config = get_config(options.config)
         if options.steps is not None:
@@ -506,9 +507,11 @@ def main(arguments=None):
         folder = options.out or f"runs/{options.config}"
         trainer = Trainer(config, folder, source, processes, options.compile, peak)
         trainer.run()
-        trainer.close()
     except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"
+    trainer.close() if trainer else leave()
+    if message:
+        sys.exit(message)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Training with several processes: the same as with one, and none waits for the dead.
 
 Most processes here are forked from one that has loaded PyTorch, which saves the seconds
-that it takes; one test uses torchrun itself.
+that it takes (on Windows they are started anew); one test uses torchrun itself.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ STORIES = training.TrainingConfig(
 )  # fmt: skip
 
 
-def run(rank, world, port, folder, config=STORIES, until=None, timeout=60):
-    """The work of one process among several, as torchrun would start it."""
+def number(rank, world, port, timeout=60):
+    """Makes this process one of several, as torchrun would."""
     os.environ.update(
         RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1",
         MASTER_PORT=str(port),
@@ -42,6 +42,11 @@ def run(rank, world, port, folder, config=STORIES, until=None, timeout=60):
     sys.stderr = open(os.devnull, "w")
     torch.set_num_threads(1)
     processes.TIMEOUT = datetime.timedelta(seconds=timeout)
+
+
+def run(rank, world, port, folder, config=STORIES, until=None, timeout=60):
+    """The work of one process among several."""
+    number(rank, world, port, timeout)
     trainer = Told(config, folder)
     trainer.run(until)
     sums = [float(p.detach().double().sum()) for p in trainer.model.parameters()]
@@ -79,13 +84,17 @@ def free_port():
         return found.getsockname()[1]
 
 
-def start(world, folder, **options):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gptbook.training", "torch._dynamo", "pytest"])
+def start(world, folder, target=run, **options):
+    """Starts `target` in `world` processes."""
+    if sys.platform == "win32":
+        context = multiprocessing.get_context("spawn")
+    else:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["gptbook.training", "torch._dynamo", "pytest"])
     port = free_port()
     started = [
         context.Process(
-            target=run, args=(r, world, port, folder), kwargs=options, daemon=True
+            target=target, args=(r, world, port, folder), kwargs=options, daemon=True
         )
         for r in range(world)
     ]
@@ -182,6 +191,19 @@ def test_a_run_goes_on_with_another_number_of_processes(alone, tmp_path):
     assert_same_curve_but_stops(alone, tmp_path)
 
 
+def test_two_processes_go_on_to_the_same_bits(tmp_path):
+    """A sum of two numbers has no order; one of three has, and may come out another."""
+    together(2, tmp_path / "straight")
+    together(2, tmp_path / "stopped", until=5)
+    together(2, tmp_path / "stopped")
+    (one, _), (two, _) = (
+        runs.load_checkpoint(tmp_path / name / "checkpoint.safetensors")
+        for name in ("straight", "stopped")
+    )
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
 def assert_same_curve_but_stops(a, b):
     """Each stop validated once more; the training losses are the same."""
     (one, _), (two, _) = losses(a), losses(b)
@@ -190,18 +212,53 @@ def assert_same_curve_but_stops(a, b):
 
 
 def test_a_process_that_is_killed_stops_the_others(alone, tmp_path):
-    started = start(2, tmp_path)
+    started = start(2, tmp_path, timeout=600)
     note = tmp_path / "rank1.txt"
     while not note.exists() or note.read_text().count("\n") < 5:
         time.sleep(0.01)
     started[1].kill()
-    started[0].join(30)  # far below the timeout of 60 s
+    started[0].join(120)  # far below the timeout
     assert started[0].exitcode not in (0, None)
     runs.load_checkpoint(tmp_path / "checkpoint.safetensors")
     training.Trainer(STORIES, tmp_path).run()  # by one
     assert_same_curve(alone, tmp_path)
 
 
+class Full(training.Trainer):
+    """A run whose process 1 meets an error of the disk."""
+
+    def train_step(self):
+        if self.step == 7 and self.processes.rank == 1:
+            raise OSError(28, "No space left on device")
+        return super().train_step()
+
+
+def fail(rank, world, port, folder):
+    """The command, in a process of which one fails; it leaves a note of its end."""
+    number(rank, world, port, timeout=600)
+    training.Trainer = Full
+    options = ["--config", "tiny", "--device", "cpu", "--peak", "1", "--out", folder]
+    try:
+        training.main([str(option) for option in options])
+    except SystemExit as stopped:
+        note = f"{stopped} {torch.distributed.is_initialized()}"
+        (folder / f"end{rank}.txt").write_text(note)
+        raise
+
+
+def test_an_error_of_one_process_stops_the_others(tmp_path):
+    """The one says what it was and leaves the group; the others don't wait for it."""
+    started = start(2, tmp_path, target=fail)
+    for process in started:
+        process.join(120)  # far below the timeout
+    assert [process.exitcode for process in started] == [1, 1]
+    note = (tmp_path / "end1.txt").read_text()
+    assert note == "OSError: [Errno 28] No space left on device False"
+    _, metadata = runs.load_checkpoint(tmp_path / "checkpoint.safetensors")
+    assert json.loads(metadata["progress"])["step"] == 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGSTOP")
 def test_nobody_waits_for_ever(tmp_path):
     """A process that is frozen is given up after the timeout."""
     started = start(2, tmp_path, timeout=5)
@@ -232,6 +289,58 @@ def test_folders_that_differ_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(here, "gather", lambda number: [number, 0])
     with pytest.raises(ValueError, match=r"at the steps \[1, 0\]: .* share"):
         training.Trainer(STORIES, tmp_path, processes=here)
+
+
+@pytest.mark.parametrize("gpus", [False, True])
+def test_each_process_has_its_gpu(monkeypatch, gpus):
+    """And NCCL is for GPUs, gloo for CPUs."""
+    made = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", made.append)
+    join = "init_process_group"
+    monkeypatch.setattr(torch.distributed, join, lambda kind, **_: made.append(kind))
+    for name, value in {"RANK": "11", "LOCAL_RANK": "3", "WORLD_SIZE": "16"}.items():
+        monkeypatch.setenv(name, value)
+    here = processes.Processes()
+    assert (here.rank, here.world) == (11, 16)
+    if gpus:
+        assert here.device == torch.device("cuda", 3)
+        assert made == [here.device, "nccl"]
+    else:
+        assert here.device == torch.device("cpu") and made == ["gloo"]
+
+
+# The stand-in for torchrun on Windows
+
+TALK = """
+import sys, torch, torch.distributed as dist
+from gptbook.processes import Processes, leave
+here = Processes("cpu")
+print(f"{here.gather(here.rank)} {sys.argv[1]}\\n", end="")
+leave()
+"""
+HANG = """
+import os, sys, time
+time.sleep(0 if os.environ["RANK"] == "2" else 200)
+sys.exit(3)
+"""
+
+
+def launch(n, program, *arguments):
+    command = [sys.executable, "-m", "gptbook.processes", str(n), "-c", program]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True)
+
+
+def test_the_stand_in_starts_processes_that_find_each_other():
+    done = launch(3, TALK, "told")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[0.0, 1.0, 2.0] told"] * 3
+
+
+def test_the_stand_in_ends_all_when_one_fails():
+    start = time.monotonic()
+    assert launch(3, HANG).returncode == 3
+    assert time.monotonic() - start < 150  # the others would sleep for 200 s
 
 
 # With torchrun

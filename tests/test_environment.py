@@ -245,6 +245,9 @@ def test_pip_of_another_python(tmp_path):
     row = pip_row(tmp_path / "pip", tmp_path / "elsewhere" / "python")
     assert row.state == "beware" and "python -m pip" in row.advice
     assert "ensurepip" in pip_row(None, tmp_path / "python").advice
+    scripts = tmp_path / "Scripts"  # as on Windows, outside a virtual environment
+    assert pip_row(scripts / "pip", tmp_path / "python", scripts).state == "right"
+    assert pip_row(scripts / "pip", tmp_path / "python", tmp_path).state == "beware"
 
 
 def test_report_where_nothing_is_installed():

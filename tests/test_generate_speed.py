@@ -68,7 +68,9 @@ def test_random_weights_and_rows_that_are_replaced(benchmark, tmp_path, capsys):
         assert [row["clock"] for row in rows] == [clock] * 3
     other = [{**row, "model": "other"} for row in rows]
     benchmark.save(other, out)
-    assert read(out) == rows + other
+    more = [{**row, "threads": "2"} for row in rows]
+    benchmark.save(more, out)
+    assert read(out) == rows + other + more
     assert "random tiny: 30,624 parameters, float32" in capsys.readouterr().out
 
 
@@ -108,8 +110,8 @@ def test_too_long_a_text_is_refused(benchmark):
 def test_the_recorded_result_is_one():
     """What the page on generation reads; recorded by hand, in full length."""
     rows = read(RESULT)
-    for model in ("tales", "random 124M"):
-        of_model = [row for row in rows if row["model"] == model]
-        first = of_model[0]
-        check(of_model, model, int(first["tokens"]), int(first["runs"]))
-        assert int(first["runs"]) >= 5 and first["threads"] == "1"
+    for model, threads in itertools.product(("tales", "random 124M"), "12"):
+        of_kind = [r for r in rows if (r["model"], r["threads"]) == (model, threads)]
+        first = of_kind[0]
+        check(of_kind, model, int(first["tokens"]), int(first["runs"]))
+        assert int(first["runs"]) >= 5 and first["clock"] == "wall"

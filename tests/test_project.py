@@ -22,6 +22,8 @@ COMPILED = {
     "runs": {"numpy", "matplotlib"},
     "processes": {"torch"},
     "training": {"numpy", "torch", "tqdm"},
+    "fast": {"torch"},
+    "pretrained": {"transformers"},
     "plots": {"numpy", "matplotlib"},
 }
 

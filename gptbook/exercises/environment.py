@@ -54,6 +54,8 @@ def at_least(answer):
         (("2.9.1+cu130", "2.13.0"), "what follows + says how it was built, no more"),
         (("10.0", "9.1"), "10 is more than 9: compare numbers, not text"),
         (("1.100", "1.20"), "100 is more than 20: these are no decimal fractions"),
+        (("1.0.4.1", "1.0.4.2"), "the fourth number counts, too"),
+        (("2.13.0", "2.13.0+cpu"), "what follows + says how it was built, no more"),
     ]
     cases = [(a, satisfies(a[0], f">={a[1]}"), why) for a, why in cases]
     return by_case(answer, "at_least", cases, bool)
@@ -140,6 +142,7 @@ def pick_threads(answer):
          "the order of the measurements does not matter"),
         ({1: [1.04], 2: [1.0]}, 1, "1.04 is within 5% of 1.00"),
         ({1: [1.06], 2: [1.0]}, 2, "1.06 is not within 5% of 1.00"),
+        ({1: [1.052], 2: [1.0]}, 2, "1.052 is not within 5% of 1.00"),
         ({1: [4.0], 2: [2.0], 3: [1.97], 4: [1.94], 5: [1.91], 6: [1.88]}, 3,
          "each is compared with the best of all, not with its neighbour"),
         ({4: [0.5]}, 4, "there is no other"),

@@ -79,6 +79,12 @@ WRONG_ANSWERS = {
                  "tuple(int(p) for p in (minimum + '.0.0').split('.')[:3])"),
             "raises ValueError",
         ),
+        (at_least("numbers(installed)[:3] >= numbers(minimum)[:3]"), "fourth number"),
+        (
+            text("__import__('packaging.version').version.Version(installed) >= "
+                 "__import__('packaging.version').version.Version(minimum)"),
+            "how it was built",
+        ),
         (at_least("numbers(installed)"), "True or False"),
         (text("1"), "True or False"),
         (text("True"), "should be False"),
@@ -119,6 +125,8 @@ WRONG_ANSWERS = {
         (apart("abs(x - y) > 10**-digits"), "they print as 0.731 and 0.732"),
         (apart("abs(x - y) > 0.5 * 10**-digits"), "they print as 0.731 and 0.732"),
         (apart("round(x, digits) != round(y, digits)"), "nan and nan"),
+        (apart("x == x and y == y and round(x, digits) != round(y, digits)"),
+         "nan and a number"),
         (apart(found="k + 1"), "steps count from 0"),
         (apart(none="-1"), "return the length"),
         (apart(none="len(a) - 1"), "return the length"),
@@ -149,6 +157,10 @@ WRONG_ANSWERS = {
         (pick(f"{WITHIN}[0]"), "the order of the measurements"),
         (pick("min(n for n in best if best[n] <= 1.1 * min(best.values()))"),
          "1.06 is not within 5%"),
+        (pick("min(n for n in best if min(best.values()) >= 0.95 * best[n])"),
+         "1.052 is not within 5%"),
+        (pick("min(n for n in best if best[n] <= 0.05 + min(best.values()))"),
+         "should be"),
         (pick("min(n for n in best if best[n] <= 1.01 * min(best.values()))"),
          "leave the other cores free"),
         (pick("min(n for n in best if n == max(best) or "
