@@ -1,7 +1,6 @@
 """The fast recipes, each lever by itself, and the benchmark. No test asserts a time."""
 
 import csv
-import importlib.util
 import math
 import subprocess
 import sys
@@ -327,14 +326,6 @@ def test_encode():
 
 
 # The benchmark
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("train_speed", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def read(path):

@@ -1,7 +1,6 @@
 """The benchmark of generation gives a valid result. No test here asserts a time."""
 
 import csv
-import importlib.util
 import itertools
 import math
 import subprocess
@@ -14,14 +13,6 @@ ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "generate_speed.py"
 RESULT = ROOT / "benchmarks" / "results" / "generate_speed.csv"
 PROGRAMS = ["transformers", "gptbook, NumPy", "gptbook, PyTorch"]
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("generate_speed", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def read(path):
