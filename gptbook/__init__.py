@@ -10,6 +10,7 @@ The modules in reading order, each importing only from those above it:
     numpy_gpt    the whole GPT in NumPy
     sampling     from logits to the next token, for any of the models
     evaluation   how good a model of the story world is
+    chat         a conversation with the model of the story world
     torch_gpt    the same GPT in PyTorch
     runs         the files of a training run, whole or not at all
     sources      what a GPT learns from: the story world, or a text
