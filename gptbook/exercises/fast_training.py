@@ -43,6 +43,7 @@ def times_as_fast(answer):
         (two, slow, np.array([1.5, 1.9, 1.9, 1.9, 2.0]), fast),  # not reached
         (one, slow, one[::-1].copy(), fast),  # the same median is enough
         (one[:4], slow[:4], two, fast),
+        (one, slow, np.array([1.8, 1.85, 2.4, 2.5]), fast[:4]),  # not reached by half
         (np.array([1.9, 1.9, 1.9]), slow[:3], np.array([1.8, 1.89, 4.0]), fast[:3]),
     ]
     return check(answer, "times_as_fast", ratio(np.median), cases, {

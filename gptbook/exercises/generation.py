@@ -23,7 +23,8 @@ def warm(answer):
     p = np.array([0.1, 0.6, 0.0, 0.3])
     flat = np.full(5, 0.2)
     many = softmax(random(1024))
-    cases = [(p, 1.0), (p, 0.5), (p, 2.0), (flat, 0.3), (many, 0.7), (many, 0.001)]
+    cases = [(p, 1.0), (p, 0.5), (p, 2.0), (flat, 0.3), (many, 0.7), (many, 0.001),
+             (p, 8.0)]  # fmt: skip
     return check(answer, "warm", reference, cases, {
         "that is the power tau, and 1 / tau is right":
             lambda p, tau: p**tau / (p**tau).sum(),
@@ -152,6 +153,8 @@ def verify(answer):
     return check(answer, "verify", variant(), cases, {
         "the token is accepted with the chance p; the small model has drawn it with q, "
         "so p / q is right": variant(accept=lambda p, q, t, u: u < p[t]),
+        "u = 0 accepts a token that is impossible in the large model: < and not <=":
+            variant(accept=lambda p, q, t, u: u <= p[t] / q[t]),
         "it is always accepted: that writes what the small model writes":
             variant(accept=lambda p, q, t, u: True),
         "the chance is p / q, not q / p":

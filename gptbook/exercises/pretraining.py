@@ -80,7 +80,8 @@ def clip(answer):
 
     def tested(limit, *arrays):
         grads = {f"array {i}": np.copy(a) for i, a in enumerate(arrays)}
-        got = answer(dict(grads), limit)
+        given = dict(grads)
+        got = answer(given, limit)
         if got is None:
             return None
         if not (isinstance(got, tuple | list) and len(got) == 2):
@@ -92,7 +93,9 @@ def clip(answer):
         pairs = zip(grads.values(), arrays, strict=True)
         if not all(np.array_equal(a, b) for a, b in pairs):
             raise ValueError("it changes the arrays of grads; make new ones")
-        return (*new.values(), found)
+        if given.keys() != grads.keys() or any(given[n] is not grads[n] for n in grads):
+            raise ValueError("it changes grads; make a new dictionary")
+        return (*(new[name] for name in grads), found)
 
     big = random(3, 4, scale=10.0)
     cases = [
@@ -141,6 +144,13 @@ def count_decayed(answer):
 
         return count
 
+    def tested(shapes):
+        given = dict(shapes)
+        got = answer(given)
+        if got is not None and given != shapes:
+            raise ValueError("it changes shapes; work on a copy")
+        return got
+
     block = {
         "transformer.h.0.ln_1.weight": (8,), "transformer.h.0.ln_1.bias": (8,),
         "transformer.h.0.attn.c_attn.weight": (8, 24),
@@ -155,7 +165,8 @@ def count_decayed(answer):
         ({head: (11, 8), **block, table: (11, 8)},),  # in the other order
         ({**block, head: (11, 8)},),  # nothing to be tied to
     ]  # fmt: skip
-    return check(answer, "count_decayed", build(), cases, {
+    return check(tested if callable(answer) else answer, "count_decayed", build(),
+                 cases, {
         "the head is the same array as the token table and was counted twice":
             build(tied="twice"),
         "the head counts where there is no token table": build(tied="never"),
@@ -174,7 +185,8 @@ def count_decayed(answer):
 def adam(answer):
     """adam(w, slopes, state) -> (w, state), which can be cut anywhere."""
 
-    def run(w, slopes, cut, *, forget="", correct=True, root=True, up=False):
+    def run(w, slopes, cut, *, forget="", correct=True, root=True, up=False,
+            under=0.0):  # fmt: skip
         m, u, k = 0 * w, 0 * w, 0
         for i, g in enumerate(slopes):
             if i == cut:
@@ -185,7 +197,8 @@ def adam(answer):
             m, u = 0.9 * m + 0.1 * g, 0.99 * u + 0.01 * g * g
             m_hat = m / (1 - 0.9**k) if correct else m
             u_hat = u / (1 - 0.99**k) if correct else u
-            step = m_hat / ((np.sqrt(u_hat) if root else u_hat) + 1e-8)
+            below = np.sqrt(u_hat + under) if root else u_hat
+            step = m_hat / (below + (0.0 if under else 1e-8))
             w = w + 0.1 * step if up else w - 0.1 * step
         return w
 
@@ -205,7 +218,7 @@ def adam(answer):
         kept, state = np.copy(first[0]), first[1]
         rest = slopes[cut:]
         ends = [answer(np.copy(kept), list(rest), state)[0] for _ in range(2)]
-        if not np.array_equal(*ends):
+        if not np.array_equal(*ends, equal_nan=True):
             raise ValueError("going on from a state changes it: m += ... changes the "
                              "array itself")  # fmt: skip
         return ends[0]
@@ -216,6 +229,7 @@ def adam(answer):
         (random(2, 3), random(6, 2, 3), 3),
         (random(4), random(9, 4, seed=1), 1),
         (random(2), np.array([[8.0, 0.02]] * 5 + [[-0.1, 0.03]] * 4), 6),
+        (random(2), np.array([[1e-8, 0.0]] * 4), 2),  # as small as epsilon
     ]
     return check(tested if callable(answer) else answer, "adam", run, cases, {
         "it is right without a cut, and after it m, u and k begin anew: is the state "
@@ -228,4 +242,5 @@ def adam(answer):
         "the bias correction is missing": wrong(correct=False),
         "divide by the root of u": wrong(root=False),
         "the step goes uphill": wrong(up=True),
+        "epsilon is added to the root, not under it": wrong(under=1e-8),
     })  # fmt: skip

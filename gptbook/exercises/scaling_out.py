@@ -61,7 +61,8 @@ def memory(answer):
         "everything is shared in every stage; that is so in stage 3 alone":
             lambda N, n, stage: 16 * N / n,
         "it doesn't depend on the stage": lambda N, n, stage: 16 * N,
-        "each stage begins one number too high: stage 1 shares the optimiser": late,
+        "too little is shared: of 2 + 2 + 12 bytes, stage 1 shares the 12, stage 2 the "
+        "gradients as well, stage 3 all": late,
         "a stage also shares what the stages before it share": alone,
         "the order is optimiser, gradients, weights: the largest first": backwards,
         "the optimiser takes 12 bytes: master weight, mean, and mean square":

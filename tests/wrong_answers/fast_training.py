@@ -62,6 +62,8 @@ WRONG_ANSWERS = {
         (times(condition="False"), "counts as 0"),
         (times("np.median(plain_seconds[:3] / seconds[:3])"), "right"),
         (times(condition="losses.max() > plain_losses.max()"), "of the losses"),
+        (times(condition="np.mean(losses <= np.median(plain_losses)) < 0.5"),
+         "counts as 0"),
         (times("sorted(plain_seconds)[len(plain_seconds) // 2] / np.median(seconds)"),
          "right"),
     ],

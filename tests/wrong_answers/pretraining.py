@@ -142,6 +142,14 @@ WRONG_ANSWERS = {
             ),
             "changes the arrays",
         ),
+        (
+            clip(
+                factor="factor = limit / length if length > limit else 1.0\n"
+                "    for n in grads: grads[n] = factor * grads[n]",
+                result="grads, length",
+            ),
+            "make a new dictionary",
+        ),
         (clip(result="[factor * g for g in grads.values()], length"), "dictionary"),
         (clip(result="{n: factor * g for n, g in grads.items()}"), "two things"),
     ],
@@ -156,6 +164,10 @@ WRONG_ANSWERS = {
             "the tables have two dimensions",
         ),
         (count(unit="sum(shape)"), "not their sum"),
+        (
+            count().replace("[0, 0]", "[0, 0]; shapes.pop('lm_head.weight', None)"),
+            "it changes shapes",
+        ),
     ],
     "adam": [
         (adam(start="m, u, k = 0 * w, 0 * w, 0"), "is the state used"),
@@ -181,6 +193,8 @@ WRONG_ANSWERS = {
         (adam(hat="m, u"), "the bias correction is missing"),
         (adam(w="w - 0.1 * m_hat / (u_hat + 1e-8)"), "divide by the root"),
         (adam(w="w + 0.1 * m_hat / (np.sqrt(u_hat) + 1e-8)"), "uphill"),
+        (adam(w="w - 0.1 * m_hat / np.sqrt(u_hat + 1e-8)"), "not under it"),
+        (adam(w="w - 0.1 * m_hat / np.sqrt(u_hat)"), "nan"),
         (
             adam(
                 update="m *= 0.9; m += 0.1 * g; u *= 0.99; u += 0.01 * g**2",

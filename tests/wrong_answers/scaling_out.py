@@ -64,7 +64,12 @@ WRONG_ANSWERS = {
     "memory": [
         (memory(result="16 * N"), "depend on the stage"),
         (memory(first=0, second=0, third=0), "in stage 3 alone"),
-        (memory(first=2, second=3, third=4), "one number too high"),
+        (memory(first=2, second=3, third=4), "too little is shared"),
+        (memory(third=4), "too little is shared"),
+        (
+            memory(result="(16 * N, 8*N + 8*N/n, 4*N + 12*N/n, 16*N/n)[stage]"),
+            "too little is shared",
+        ),
         (memory(first=3, third=1), "the largest first"),
         (memory(optimiser=8), "takes 12 bytes"),
         (memory(result="n * (optimiser + gradients + weights)"), "divide what is"),
