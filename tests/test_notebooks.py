@@ -23,6 +23,9 @@ import pytest
 import torch
 from markdown_it import MarkdownIt
 
+from gptbook import classroom
+from gptbook.classroom import code_cells, tags
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "book").glob("*.ipynb"))
 KERNEL = {
@@ -45,14 +48,6 @@ MACHINE_PATH = re.compile(r"(?<!\w)(/home/|/root/|/tmp/|/work/|/Users/|C:\\+User
 
 def read(path):
     return nbformat.read(path, as_version=4)
-
-
-def code_cells(nb):
-    return [cell for cell in nb.cells if cell.cell_type == "code"]
-
-
-def tags(cell):
-    return cell.metadata.get("tags", [])
 
 
 def first_line(cell):
@@ -210,39 +205,22 @@ CHECKS = [
 
 
 @dataclass
-class Exercise:
-    before: list  # the code cells above it
-    skeleton: str = ""  # what the reader starts from
-    name: str = ""  # of the check
-    check: str = ""  # the call of the check
+class Exercise(classroom.Exercise):
     hint: str = ""
     solution: str = ""  # the Python in the solution
 
 
 def exercises(nb):
-    found, code = [], []
+    """The notebook's exercises, each with the first hint and solution below it."""
+    found = [Exercise(**vars(exercise)) for exercise in classroom.exercises(nb)]
+    number = -1
     for cell in nb.cells:
-        if "exercise" in tags(cell):
-            found.append(Exercise(list(code), cell.source))
-        if cell.cell_type == "code":
-            code.append(cell)
-            if found and not found[-1].check and len(code) - len(found[-1].before) <= 2:
-                found[-1].name, found[-1].check = check_call(cell.source)
-        elif found:
-            for kind in ("hint", "solution"):
-                if f'<details class="{kind}">' in cell.source:
-                    text = cell.source if kind == "hint" else python_blocks(cell.source)
-                    setattr(found[-1], kind, text)
+        number += "exercise" in tags(cell)
+        for kind in ("hint", "solution") if number >= 0 else ():
+            if f'<details class="{kind}">' in cell.source:
+                text = cell.source if kind == "hint" else python_blocks(cell.source)
+                setattr(found[number], kind, text)
     return found
-
-
-def check_call(source):
-    """The name and the text of the call `check.name(...)` in a cell."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if isinstance(node.func.value, ast.Name) and node.func.value.id == "check":
-                return node.func.attr, ast.unparse(node)
-    return "", ""
 
 
 def python_blocks(markdown):
@@ -273,16 +251,24 @@ def as_in_the_notebook():
             torch.set_default_dtype(dtype)
 
 
-def namespaces(nb):
-    """For each exercise, what the code cells above it have defined."""
-    snapshots, namespace = [], {"__name__": "__main__"}
+def namespaces(nb, wrong_answers=None):
+    """For each exercise, what the cells on which it depends have defined."""
+    cells, snapshots = code_cells(nb), []
+    sources = [cell.source for cell in cells]
     with as_in_the_notebook():
-        for cell in code_cells(nb):
-            if "exercise" in tags(cell):
-                snapshots.append(dict(namespace))
-            meant = Exception if "raises-exception" in tags(cell) else ()
-            with contextlib.suppress(meant):
-                exec(compile(cell.source, first_line(cell), "exec"), namespace)
+        for exercise in exercises(nb):
+            namespace = {"__name__": "__main__"}
+            answers = [exercise.skeleton, exercise.check, exercise.solution]
+            answers += [a for a, _ in (wrong_answers or {}).get(exercise.name, [])]
+            names = set().union(*(classroom.names_of(a).used for a in answers))
+            for index in classroom.needed(sources[: exercise.index], names):
+                meant = (
+                    Exception if "raises-exception" in tags(cells[index]) else ()
+                )
+                with contextlib.suppress(meant):
+                    code = compile(sources[index], first_line(cells[index]), "exec")
+                    exec(code, namespace)
+            snapshots.append(namespace)
     return snapshots
 
 
@@ -312,7 +298,11 @@ def require_wrong(exercise, namespace, answer, fragment=""):
 
 notebook_ids = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 load = functools.cache(read)
-load_namespaces = functools.cache(lambda path: namespaces(load(path)))
+
+
+@functools.cache
+def load_namespaces(path):
+    return namespaces(load(path), load_wrong_answers(path))
 
 
 def load_wrong_answers(path):
