@@ -1,7 +1,9 @@
-"""What the site needs beyond Jupyter Book: captions, and MathJax without a server.
+"""What the site needs beyond Jupyter Book: captions, first uses, MathJax by itself.
 
 A paragraph that begins with a bold "Figure 1." becomes the caption of the figure above
-it. In plain Jupyter it stays a paragraph, so a notebook needs no directive for it.
+it. Where a page first uses a term that the glossary says it explains, the word links to
+the glossary, and the place gets into the index. In plain Jupyter both stay plain text,
+so a notebook needs no directive for them.
 """
 
 import importlib.util
@@ -10,7 +12,9 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
 
 # The parts of MathJax that a page can ask for. All of it would be 24 MB.
 MATHJAX = (
@@ -20,6 +24,23 @@ MATHJAX = (
     "output/chtml/fonts/woff-v2",
     "sre/mathmaps/base.json",
     "sre/mathmaps/en.json",
+)
+
+
+logger = logging.getLogger(__name__)
+GLOSSARY = "book/glossary.md"
+# One or more terms, and below them a definition that ends with the page: ([1](a.ipynb))
+ENTRY = re.compile(r"((?:^\S.*\n)+)((?:^ +.*\n)+)", re.MULTILINE)
+OTHER_FORM = re.compile(r"^% (.+): (.+)$", re.MULTILINE)
+HOME = re.compile(r"\]\(([\w-]+)\.(?:ipynb|md)\)\)\s*$")
+NO_PROSE = (
+    nodes.title,
+    nodes.reference,
+    addnodes.pending_xref,
+    nodes.literal_block,
+    nodes.math,
+    nodes.math_block,
+    nodes.raw,
 )
 
 
@@ -33,6 +54,71 @@ class Captions(SphinxTransform):
             if parts and isinstance(parts[0], nodes.strong):
                 if re.fullmatch(r"Figure \d+\.", parts[0].astext()):
                     paragraph["classes"].append("caption")
+
+
+class FirstUses(SphinxTransform):
+    default_priority = 840  # before the domains collect the entries of the index
+
+    def apply(self):
+        page = self.env.docname.rpartition("/")[2]
+        terms = self.app.first_uses.get(page, [])
+        # A longer term first: "attention map" is no use of "attention".
+        for forms in sorted(terms, key=lambda forms: -max(map(len, forms))):
+            if not self.link(forms):
+                message = f"{page} never uses {forms[0]!r}, which the glossary has"
+                logger.warning(message, location=self.env.docname)
+
+    def link(self, forms):
+        """Links the first use of a term, in one of its forms, to the glossary."""
+        pattern = re.compile(
+            r"(?<!\w)(?:" + "|".join(map(any_space, forms)) + r")(?:e?s)?(?!\w)", re.I
+        )
+        texts = [text for text in self.document.findall(nodes.Text) if is_prose(text)]
+        # A name in code font only where no sentence has the term.
+        for text in sorted(texts, key=lambda t: isinstance(t.parent, nodes.literal)):
+            if found := pattern.search(text):
+                parent, place = text.parent, text.parent.index(text)
+                before, after = text[: found.start()], text[found.end() :]
+                parts = [nodes.Text(before), *self.use(forms[0], found[0])]
+                parent[place : place + 1] = [*parts, nodes.Text(after)]
+                return True
+        return False
+
+    def use(self, term, word):
+        identifier = "use-" + nodes.make_id(term)
+        label = nodes.inline(word, word, classes=["term"], ids=[identifier])
+        yield addnodes.index(entries=[("single", term, identifier, "", None)])
+        yield addnodes.pending_xref(
+            "", label, refdomain="std", reftype="term", reftarget=term,
+            refdoc=self.env.docname, refexplicit=True, refwarn=True,
+        )  # fmt: skip
+
+
+def any_space(form):
+    pattern = r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", form)))
+    return pattern.replace("'", "['’]")
+
+
+def is_prose(node):
+    while node := node.parent:
+        if isinstance(node, NO_PROSE):
+            return False
+    return True
+
+
+def read_glossary(app):
+    """The terms by the page that explains them, each with the forms that it has."""
+    app.first_uses = {}
+    text = (Path(app.srcdir) / GLOSSARY).read_text(encoding="utf-8")
+    other_forms = dict(OTHER_FORM.findall(text))
+    body = text.split(":sorted:\n")[1].split("\n```")[0] + "\n"
+    for terms, definition in ENTRY.findall(body):
+        names = terms.strip().split("\n")
+        parts = [part for name in names for part in name.split(", ")]
+        forms = names + [re.sub(r" \(.*\)", "", part) for part in parts]
+        forms += [other_forms[name] for name in names if name in other_forms]
+        page = HOME.search(definition)[1]
+        app.first_uses.setdefault(page, []).append(forms)
 
 
 def copy_mathjax(app, exception):
@@ -51,5 +137,7 @@ def copy_mathjax(app, exception):
 
 def setup(app):
     app.add_transform(Captions)
+    app.add_transform(FirstUses)
+    app.connect("builder-inited", read_glossary)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
