@@ -18,6 +18,8 @@ The modules in reading order, each importing only from those above it:
     training     the training loop
     fast         the same loss in less time, a switch for each lever
     pretrained   a real pretrained model, in a folder or fetched once
+    hub          a stand-in for the Hugging Face hub, on this machine
+    keras_gpt    the same GPT in Keras, on TensorFlow, PyTorch or JAX
     plots        the figures that recur
     lesson       what the chapters share: a sentence, a comparison, a check
     environment  what is installed here, and what to do where something is missing

@@ -24,6 +24,7 @@ COMPILED = {
     "training": {"numpy", "torch", "tqdm"},
     "fast": {"torch"},
     "pretrained": {"transformers"},
+    "keras_gpt": {"numpy", "keras"},
     "plots": {"numpy", "matplotlib"},
 }
 
