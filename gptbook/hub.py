@@ -15,7 +15,6 @@ files (Git LFS, Xet), a check of the model card, a site.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -25,6 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")  # of a user, a repository, a tag
+COMMIT = re.compile(r"[0-9a-f]{40}")  # the id of a commit, which no tag may look like
 MAX_BODY = 500_000_000  # bytes that one request may bring
 
 
@@ -48,8 +48,8 @@ def blob_id(content):
 
 def checked_path(path):
     """The path of a file in a repository; Refused if it could lead out of it."""
-    bad = path.startswith("/") or re.search(r"[\\:\0]", path)
-    if bad or any(part in ("", ".", "..", ".git") for part in path.split("/")):
+    bad = path.startswith("/") or re.search(r"[\\:\0-\x1f]", path)
+    if bad or any(p.lower() in ("", ".", "..", ".git") for p in path.split("/")):
         raise Refused(400, "BadPath", f"{path!r} is no path in a repository")
     return path
 
@@ -96,13 +96,18 @@ class Repository:
                         raise Refused(404, "EntryNotFound", f"no file {path}")
                 case _:
                     raise Refused(400, "BadLine", "this hub knows file, deletedFile")
+        for path in files:
+            folders = path.split("/")[:-1]
+            if any("/".join(folders[: n + 1]) in files for n in range(len(folders))):
+                raise Refused(400, "BadPath", f"{path!r} lies below another file")
         return self.add(message, files)
 
 
 class Hub:
     """The server: `endpoint` is its address, `token` allows to write.
 
-    requests: what it was asked, in order, as "GET /api/models/mia/tales";
+    requests: what it was asked, in order, as "GET /api/models/mia/tales", but for
+    writing without the token;
     sent: how many bytes it answered with, headers aside;
     repositories: {"user/name": Repository}.
     """
@@ -211,7 +216,7 @@ class Hub:
 
     def tag(self, user, name, revision, tag):
         repository = self.repository(user, name)
-        if not NAME.fullmatch(tag):
+        if not NAME.fullmatch(tag) or COMMIT.fullmatch(tag):
             raise Refused(400, "BadName", f"{tag!r} is no name of a tag")
         if tag in repository.refs:
             raise Refused(409, "Exists", f"{tag} exists already")
@@ -237,11 +242,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         hub, path = self.server.hub, urlsplit(self.path).path
         try:
-            body = self.body()
             token = self.headers.get("Authorization", "").encode()
             allowed = secrets.compare_digest(token, f"Bearer {hub.token}".encode())
             if self.command == "POST" and not allowed:
                 raise Refused(403, "Forbidden", "to write, show the token of this hub")
+            body = self.body()
             # Decoded after it is cut, for a revision may hold a "/".
             parts = [unquote(part) for part in path.strip("/").split("/")]
             with hub.lock:  # one at a time
@@ -250,7 +255,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, headers, content)
         except Refused as no:
             self.reply(no.status, no.headers, no.answer)
-        except (KeyError, TypeError, AttributeError, ValueError, binascii.Error):
+        except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
             self.reply(400, {}, {"error": "this request can't be read"})
 
     do_HEAD = do_POST = do_GET

@@ -233,7 +233,7 @@ def test_it_listens_on_this_computer_alone(hub):
 
 
 BAD_PATHS = ["../x", "a/../../x", "/etc/passwd", "a//b", ".", "", "a/./b", "a\\b",
-             "C:x", ".git/config", "a\0b", "a/"]  # fmt: skip
+             "C:x", ".git/config", ".GIT/config", "a\0b", "a\nb", "a/"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
@@ -296,6 +296,9 @@ def test_no_file_of_the_computer_is_sent(hub, pushed, path):
     ("POST", "/api/repos/create", b'{"name": "c", "type": "dataset"}', 400),
     ("POST", "/api/repos/create", b"[]", 400),
     ("POST", f"/api/models/{REPO}/tag/main", b'{"tag": "../x"}', 400),
+    ("POST", f"/api/models/{REPO}/tag/main", b'{"tag": "%s"}' % (40 * b"a"), 400),
+    ("POST", COMMIT, lines("config.json/below"), 400),
+    ("POST", COMMIT, 10**5 * b"[", 400),
     ("GET", "/", None, 404),
     ("GET", "/%00%ff", None, 404),
     ("GET", f"/api/models/{REPO}/commit/main", None, 404),
@@ -309,6 +312,7 @@ def test_a_strange_request_gets_an_answer(hub, pushed, method, path, body, statu
 def test_a_body_that_is_too_large_is_not_read(hub):
     connection = http.client.HTTPConnection("127.0.0.1", hub.server.server_port)
     connection.putrequest("POST", "/api/repos/create")
+    connection.putheader("Authorization", f"Bearer {hub.token}")
     connection.putheader("Content-Length", str(10**12))
     connection.endheaders()
     assert connection.getresponse().status == 413
