@@ -11,10 +11,13 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
+
+from gptbook.checkpoint import Config, load_parameters, write_safetensors
 
 # The parts of MathJax that a page can ask for. All of it would be 24 MB.
 MATHJAX = (
@@ -29,6 +32,7 @@ MATHJAX = (
 
 logger = logging.getLogger(__name__)
 GLOSSARY = "book/glossary.md"
+WEB, MODEL = "_web", "book/models/tales"
 # One or more terms, and below them a definition that ends with the page: ([1](a.ipynb))
 ENTRY = re.compile(r"((?:^\S.*\n)+)((?:^ +.*\n)+)", re.MULTILINE)
 OTHER_FORM = re.compile(r"^% (.+): (.+)$", re.MULTILINE)
@@ -135,9 +139,24 @@ def copy_mathjax(app, exception):
                 shutil.copy(source / part, target / part)
 
 
+def copy_playground(app, exception):
+    """The playground's program, and the model in half precision: half the bytes."""
+    if exception is None and app.builder.format == "html":
+        target = Path(app.outdir) / WEB
+        shutil.copytree(Path(app.srcdir) / WEB, target, dirs_exist_ok=True)
+        source, folder = Path(app.srcdir) / MODEL, target / "tales"
+        folder.mkdir(exist_ok=True)
+        for file in ("config.json", "tokenizer.json"):
+            shutil.copy(source / file, folder)
+        params = load_parameters(source, Config.load(source))
+        halves = {name: array.astype(np.float16) for name, array in params.items()}
+        write_safetensors(folder / "model.safetensors", halves)
+
+
 def setup(app):
     app.add_transform(Captions)
     app.add_transform(FirstUses)
     app.connect("builder-inited", read_glossary)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", copy_playground)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,6 +17,7 @@ The modules in reading order, each importing only from those above it:
     processes    several processes that train one model
     training     the training loop
     fast         the same loss in less time, a switch for each lever
+    modern       from GPT-2 to the models of today, a switch for each swap
     pretrained   a real pretrained model, in a folder or fetched once
     hub          a stand-in for the Hugging Face hub, on this machine
     keras_gpt    the same GPT in Keras, on TensorFlow, PyTorch or JAX

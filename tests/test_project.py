@@ -23,6 +23,7 @@ COMPILED = {
     "processes": {"torch"},
     "training": {"numpy", "torch", "tqdm"},
     "fast": {"torch"},
+    "modern": {"torch"},
     "pretrained": {"transformers"},
     "keras_gpt": {"numpy", "keras"},
     "plots": {"numpy", "matplotlib"},
@@ -81,7 +82,7 @@ def command(name):
 def test_readme_has_the_two_commands():
     install = "pip install -r requirements.txt"
     assert command("read") == f"{install} && jupyter-book build ."
-    assert command("test") == f"{install} && pytest"
+    assert command("test") == f"{install} && pytest -n 2 --dist loadfile"
     assert "`_build/html/index.html`" in README
 
 

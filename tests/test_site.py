@@ -5,13 +5,7 @@ need no browser read the HTML; the others open each page in Chromium.
 """
 
 import functools
-import http.server
-import os
 import re
-import shutil
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +15,6 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def toc_files(entry):
@@ -41,17 +34,6 @@ def notebook(page):
 
 PAGES = [f"{file}.html" for file in toc_files(TOC)]
 each_page = pytest.mark.parametrize("page", PAGES)
-
-
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """The folder of the built site."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", "."]
-    strict = ["-n", "-W", "--keep-going", "--path-output", str(folder)]
-    build = subprocess.run(command + strict, cwd=ROOT, capture_output=True, text=True)
-    assert build.returncode == 0, build.stdout[-3000:] + build.stderr[-3000:]
-    return folder / "_build" / "html"
 
 
 @functools.cache
@@ -183,6 +165,15 @@ def test_index_and_pages_have_every_term(site):
         assert len(links) == len(here) and {f"book/{a}" for a in links} <= terms
 
 
+def test_every_answer_leads_to_a_page_that_shows_why(site):
+    questions = parse(site / "book" / "faq.html").select("section:has(> h3)")
+    assert len(questions) >= 60
+    for question in questions:
+        links = {a["href"].split("#")[0] for a in question.select("p a.internal[href]")}
+        shown = links & {Path(page).name for page in PAGES if notebook(page)}
+        assert shown, question.h3.get_text()
+
+
 def test_checks_refuse_a_bad_page(tmp_path):
     page = tmp_path / "bad.html"
     page.write_text(
@@ -204,34 +195,6 @@ def test_checks_refuse_a_bad_page(tmp_path):
 
 
 # What only a browser can tell.
-
-
-@pytest.fixture(scope="session")
-def server(site):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    handler = functools.partial(Quiet, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        message = f"none of {', '.join(BROWSERS)} is installed"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=flags)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=PAGES)

@@ -60,20 +60,35 @@ def to_fetch(answer):
     def already(tree, blobs, patterns=None):
         return variant(known=False)(tree, blobs, patterns) & set(blobs)
 
+    def empty(tree, blobs, patterns=None):
+        return variant()(tree, blobs, patterns or None)
+
+    def by_name(tree, blobs, patterns=None):
+        """Each file by the last part of its path."""
+        names = [path.split("/")[-1] for path in tree]
+        wanted = patterns or ["*"]
+        return {blob for name, blob in zip(names, tree.values(), strict=True)
+                if any(fnmatch(name, p) for p in wanted)} - set(blobs)  # fmt: skip
+
     tree = {"README.md": "gh", "config.json": "cd", "model.safetensors": "ef",
-            "tokenizer.json": "ij", "old/config.json": "cd"}  # fmt: skip
+            "tokenizer.json": "ij", "old/config.json": "cd",
+            "old/tokenizer.json": "kl"}  # fmt: skip
     cases = [
         (tree, ["cd", "ef", "zz"]),
         (tree, []),
         (tree, ["cd"], ["*.json"]),
         (tree, [], ["*.json", "*.safetensors"]),
         (tree, ["ef"], ["README.md"]),
+        (tree, [], ["tokenizer.json"]),
+        (tree, [], ["old/*", "R*"]),
         (tree, [], ["*.bin"]),
         (tree, [], []),
     ]
     return check(answer, "to_fetch", variant(), cases, {
         "what is in the cache is fetched again: leave it out": variant(known=False),
         "return the hashes, not the paths": paths,
+        "an empty list matches no path; only None stands for all": empty,
+        "the pattern is for the whole path, not for its last part": by_name,
         "a path is wanted if it matches one of the patterns, not all of them":
             variant(match=all),
         "without patterns every path is wanted": variant(none=()),
@@ -84,21 +99,24 @@ def to_fetch(answer):
 def no_repeat(answer):
     """no_repeat(ids, logits, n): logits (V,) -> new logits (V,)."""
 
-    def variant(first=0, value=-np.inf, longer=0, last=1):
+    def variant(first=0, value=-np.inf, longer=0, last=1, most=None):
         def forbid(ids, logits, n):
             ids = list(ids)
             n = n + longer
             tail = ids[len(ids) - n + 1 :]
             result = logits.copy()
-            for i in range(first, len(ids) - n + last):
-                if ids[i : i + n - 1] == tail:
-                    result[ids[i + n - 1]] = value
+            places = range(first, len(ids) - n + last)
+            for i in [i for i in places if ids[i : i + n - 1] == tail][:most]:
+                result[ids[i + n - 1]] = value
             return result
 
         return forbid
 
     def all_seen(ids, logits, n):
         return variant()(ids, logits, 1)
+
+    def last_alone(ids, logits, n):
+        return variant()(ids, logits, min(n, 2))
 
     def anywhere(ids, logits, n):
         """Every token that completes any n-gram, whatever stands before it."""
@@ -109,7 +127,9 @@ def no_repeat(answer):
 
     logits = random(9)
     cases = [
+        ([0, 1, 2, 3, 7, 1, 2, 4, 8, 1, 2, 5, 7, 1, 2], logits, 3),
         ([8, 0, 1, 2, 3, 7, 1, 2, 4, 0, 1, 2], logits, 3),
+        ([1, 2, 3, 5, 2, 4, 1, 6, 1, 2], logits, 3),
         ([1, 2, 3, 1, 2], logits, 3),
         ([4, 5, 4, 6, 4], logits, 2),
         ([7, 0, 8], logits, 1),
@@ -122,6 +142,8 @@ def no_repeat(answer):
         "every token that has come is forbidden; what stands before it counts":
             all_seen,
         "the last n - 1 ids must be the same as those before the token": anywhere,
+        "all n - 1 tokens before it must be the same, not the last alone": last_alone,
+        "more than one token can be forbidden: go on after the first": variant(most=1),
         "a logit of 0 is a logit like any other: forbidden is -inf": variant(value=0.0),
         "the very first place is left out": variant(first=1),
         "the last place is left out": variant(last=0),
@@ -162,6 +184,7 @@ def shards(answer):
         ({"a": 5, "b": 1}, 6),  # exactly full
         ({"big": 9, "a": 1, "b": 1}, 4),
         ({"a": 1, "big": 9, "b": 1}, 4),
+        ({"big": 9}, 4),
         ({"wte": 7, "wpe": 2, "h.0": 6, "h.1": 6, "ln_f": 1}, 8),
     ]
     return check(answer, "shards", variant(), cases, {

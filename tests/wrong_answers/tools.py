@@ -100,6 +100,20 @@ WRONG_ANSWERS = {
         (to_fetch(result="wanted & set(blobs)"), "what it lacks"),
         (to_fetch(match="all"), "one of the patterns"),
         (to_fetch(none="[]"), "every path is wanted"),
+        (
+            to_fetch().replace("patterns is None", "not patterns"),
+            "only None stands for all",
+        ),
+        (
+            to_fetch().replace("fnmatch(path,", "fnmatch(path.split('/')[-1],"),
+            "for the whole path",
+        ),
+        (
+            to_fetch().replace(
+                "fnmatch(path, pattern)", "path.endswith(pattern.strip('*'))"
+            ),
+            "for the whole path",
+        ),
         (to_fetch(result="sorted(wanted - set(blobs))"), "a set is right"),
         (to_fetch(result="wanted - set(blobs[:1])"), "is right"),
     ],
@@ -108,6 +122,14 @@ WRONG_ANSWERS = {
         (no_repeat(value="0.0"), "forbidden is -inf"),
         (no_repeat(places="1, len(ids) - n + 1"), "the very first place"),
         (no_repeat(places="len(ids) - n"), "the last place"),
+        (
+            no_repeat(when="ids[max(i, i + n - 2) : i + n - 1] == tail[-1:]"),
+            "not the last alone",
+        ),
+        (
+            no_repeat().replace("-np.inf\n", "-np.inf\n            break\n"),
+            "go on after the first",
+        ),
         (
             "def no_repeat(ids, logits, n):\n"
             "    result = logits.copy()\n"
@@ -127,6 +149,7 @@ WRONG_ANSWERS = {
         (shards(full="filled >= limit"), "over the limit"),
         (shards(start=0), "count from 1"),
         (shards(single="False"), "plain model.safetensors"),
+        (shards(single="sum(sizes.values()) <= limit"), "plain model.safetensors"),
         (shards(full="filled + size > limit"), "there is an empty file"),
         (shards(digits=1), "five digits"),
         (shards(order="sorted(sizes.items(), key=lambda p: -p[1])"), "don't sort"),
