@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
@@ -38,6 +39,7 @@ ENTRY = re.compile(r"((?:^\S.*\n)+)((?:^ +.*\n)+)", re.MULTILINE)
 OTHER_FORM = re.compile(r"^% (.+): (.+)$", re.MULTILINE)
 HOME = re.compile(r"\]\(([\w-]+)\.(?:ipynb|md)\)\)\s*$")
 NO_PROSE = (
+    nodes.comment,
     nodes.title,
     nodes.reference,
     addnodes.pending_xref,
@@ -64,6 +66,7 @@ class FirstUses(SphinxTransform):
     default_priority = 840  # before the domains collect the entries of the index
 
     def apply(self):
+        self.env.note_dependency(str(Path(self.app.srcdir) / GLOSSARY))
         page = self.env.docname.rpartition("/")[2]
         terms = self.app.first_uses.get(page, [])
         # A longer term first: "attention map" is no use of "attention".
@@ -121,8 +124,10 @@ def read_glossary(app):
         parts = [part for name in names for part in name.split(", ")]
         forms = names + [re.sub(r" \(.*\)", "", part) for part in parts]
         forms += [other_forms[name] for name in names if name in other_forms]
-        page = HOME.search(definition)[1]
-        app.first_uses.setdefault(page, []).append(forms)
+        home = HOME.search(definition)
+        if home is None:
+            raise ExtensionError(f"{GLOSSARY}: {names[0]!r} names no page at its end")
+        app.first_uses.setdefault(home[1], []).append(forms)
 
 
 def copy_mathjax(app, exception):

@@ -9,6 +9,7 @@ import { draw, entropy, load, probabilities, softmax } from "./gpt.js";
 const SVG = "http://www.w3.org/2000/svg";
 const BARS = 12; // tokens in the list of what may come next
 const SHOWN = 48; // tokens in the attention map, the last ones
+const LONGEST = 10_000; // characters of a text: more than the model can read
 const FRAME = 100; // milliseconds between two looks at a text that is being written
 
 /** A new element with attributes and children, which may be text. */
@@ -24,14 +25,20 @@ function make(name, attributes = {}, ...children) {
   return element;
 }
 
+/** New items for a list; what had the focus has it still, or the item `to`. */
+function renew(list, items, to) {
+  const old = [...list.children].findIndex((item) => item.contains(document.activeElement));
+  list.replaceChildren(...items);
+  if (old >= 0) items[to ?? old]?.firstChild.focus();
+}
+
 const percent = (p) => `${(100 * p).toFixed(p > 0.0995 ? 0 : 1)}%`;
 
 class Playground {
   constructor(root, { model, tokenizer }) {
     Object.assign(this, { root, model, tokenizer, running: false, selected: null });
     this.end = tokenizer.special.get("<|endoftext|>");
-    this.steps = []; // for each token: id, the p it had, the entropy before it, seen, logits
-    this.cache = model.newCache();
+    this.empty(); // steps, for each token: id, its p, the entropy before it, seen, logits
     for (const element of root.querySelectorAll("[data-part]")) {
       this[element.dataset.part] = element;
     }
@@ -55,23 +62,27 @@ class Playground {
       control.addEventListener("change", () => this.remember());
     }
     for (const control of [this.layer, this.head]) {
-      control.addEventListener("change", () => this.drawAttention());
+      control.addEventListener("change", () => {
+        this.drawAttention();
+        this.remember();
+      });
     }
     this.step.addEventListener("click", () => this.write(1));
     this.run.addEventListener("click", () => this.write(Infinity));
     this.stop.addEventListener("click", () => (this.running = false));
     this.undo.addEventListener("click", () => this.cut(this.steps.length - 1));
     this.tokens.addEventListener("keydown", (event) => this.move(event));
+    new ResizeObserver(() => this.drawAttention()).observe(this.tokens);
+    addEventListener("hashchange", () => this.restore());
   }
 
   /** The arrow keys go from token to token. */
   move(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const to = this.selected + by;
-    if (by && to >= 0 && to < this.steps.length) {
+    if (by && !event.altKey && !event.metaKey && to in this.steps) {
       event.preventDefault();
       this.select(to);
-      this.tokens.children[to].firstChild.focus();
     }
   }
 
@@ -88,17 +99,25 @@ class Playground {
 
   /** Starts again with the text in the box, in the form of the chosen task. */
   begin() {
-    this.running = false;
     const { before, after = "" } = this.task.selectedOptions[0].dataset;
-    const typed = this.tokenizer.encode(this.beginning.value.trim(), false);
-    const ids = [...this.tokenizer.encode(before), ...typed, ...this.tokenizer.encode(after)];
-    this.cut(0, false);
-    const room = this.model.config.n_positions - 1;
-    this.say(ids.length > room ? this.status.dataset.long : "");
-    for (const id of ids.slice(0, room)) this.read(id);
+    const [, mark, form] = before.match(/^(<.*?>)(.*)$/);
+    const [start, end] = [mark, after].map((text) => this.tokenizer.encode(text));
+    const text = form + this.beginning.value.trim().slice(0, LONGEST);
+    const typed = this.tokenizer.encode(text, false);
+    const room = this.model.config.n_positions - 1 - start.length - end.length;
+    this.empty();
+    for (const id of [...start, ...typed.slice(0, room), ...end]) this.read(id);
     this.given = this.steps.length;
     this.selected = this.steps.length - 1;
     this.draw();
+    this.say(typed.length > room ? this.status.dataset.long : "");
+  }
+
+  /** No tokens; a text that is being written ends, for it writes into other steps. */
+  empty() {
+    this.running = false;
+    this.steps = [];
+    this.cache = this.model.newCache();
   }
 
   read(id) {
@@ -110,13 +129,18 @@ class Playground {
   }
 
   /** Keeps the first n tokens. */
-  cut(n, redraw = true) {
+  cut(n) {
+    const kept = this.steps.slice(0, Math.max(n, 1));
+    const blocks = this.cache.blocks.map(({ key, value }) => ({
+      key: key.slice(0, kept.length),
+      value: value.slice(0, kept.length),
+    }));
     this.running = false;
-    this.steps.length = this.cache.length = Math.max(n, redraw ? 1 : 0);
-    for (const { key, value } of this.cache.blocks) key.length = value.length = this.cache.length;
-    this.given = Math.min(this.given, this.steps.length);
-    this.selected = this.steps.length - 1;
-    if (redraw) this.draw();
+    this.steps = kept;
+    this.cache = { length: kept.length, blocks };
+    this.given = Math.min(this.given, kept.length);
+    this.selected = kept.length - 1;
+    this.draw();
   }
 
   append(id) {
@@ -132,6 +156,7 @@ class Playground {
 
   async write(most) {
     this.running = true;
+    const { steps } = this; // Begin and Take back put others in their place
     let shown = 0;
     for (let n = 0; n < most && this.running && !this.finished(); n++) {
       this.read(draw(probabilities(this.steps.at(-1).logits, this.settings())));
@@ -139,12 +164,13 @@ class Playground {
       if (performance.now() - shown > FRAME) {
         this.draw();
         await new Promise((go) => setTimeout(go, 0)); // the page stays alive
+        if (steps !== this.steps) return;
         shown = performance.now();
       }
     }
     this.running = false;
     this.draw();
-    this.say(this.text().slice(-200));
+    this.say([...this.text()].slice(-200).join(""));
   }
 
   // What the page shows.
@@ -153,9 +179,13 @@ class Playground {
     this.status.textContent = text;
   }
 
-  text(i) {
-    const ids = this.steps.map((step) => step.id);
-    return this.tokenizer.decode(i === undefined ? ids : [ids[i]]);
+  text() {
+    return this.tokenizer.decode(this.steps.map((step) => step.id));
+  }
+
+  /** A token as it is shown. */
+  shown(id) {
+    return this.tokenizer.decode([id]).replace(/\n/g, "⏎");
   }
 
   draw() {
@@ -180,11 +210,11 @@ class Playground {
     this.drawTokens();
     this.drawAttention();
     this.drawLens();
+    if (!this.running) this.remember();
   }
 
   drawTokens() {
     const chips = this.steps.map(({ id, p }, i) => {
-      const text = this.tokenizer.decode([id]).replace(/\n/g, "⏎");
       const chance = p === undefined ? "" : `, ${percent(p)}`;
       const button = make(
         "button",
@@ -196,11 +226,11 @@ class Playground {
           tabindex: i === this.selected ? 0 : -1,
           onclick: () => this.select(i),
         },
-        text,
+        this.shown(id),
       );
       return make("li", {}, button, make("small", {}, String(id)));
     });
-    this.tokens.replaceChildren(...chips);
+    renew(this.tokens, chips, this.selected);
   }
 
   drawNext() {
@@ -212,23 +242,23 @@ class Playground {
     const [p, plain] = [probabilities(logits, settings), softmax(logits)];
     const order = Array.from(p.keys()).sort((a, b) => p[b] - p[a] || plain[b] - plain[a]);
     const bars = order.slice(0, BARS).map((id) => {
-      const text = this.tokenizer.decode([id]).replace(/\n/g, "⏎");
       const bar = make("span", { class: "bar", style: `inline-size: ${100 * p[id]}%` });
       const button = make(
         "button",
         { type: "button", onclick: () => !this.finished() && this.append(id) },
-        make("span", { class: "token" }, text),
+        make("span", { class: "token" }, this.shown(id)),
         make("span", { class: "track", "aria-hidden": "true" }, bar),
         make("span", { class: "number" }, percent(p[id])),
       );
       button.disabled = this.finished();
       return make("li", {}, button);
     });
-    this.next.replaceChildren(...bars);
+    renew(this.next, bars);
   }
 
   /** The map of one head, a row for each token; and the selected row as arcs and in words. */
   drawAttention() {
+    if (!this.steps.length) return;
     const [layer, head] = [Number(this.layer.value), Number(this.head.value)];
     const T = this.steps.length;
     const first = Math.max(0, T - SHOWN);
@@ -257,10 +287,10 @@ class Playground {
   drawRow(i, weights) {
     const order = Array.from(weights.keys()).sort((a, b) => weights[b] - weights[a]);
     const items = order.slice(0, 5).map((j) =>
-      make("li", {}, make("b", {}, this.text(j)), ` ${percent(weights[j])}`),
+      make("li", {}, make("b", {}, this.shown(this.steps[j].id)), ` ${percent(weights[j])}`),
     );
     this.reads.replaceChildren(...items);
-    this.reader.textContent = this.text(i);
+    this.reader.textContent = this.shown(this.steps[i].id);
     // Arcs over the tokens, as far as they stand on the same or an earlier line.
     const box = this.tokens.getBoundingClientRect();
     const middle = (j) => {
@@ -288,8 +318,7 @@ class Playground {
       const p = softmax(this.model.logits(x));
       const order = Array.from(p.keys()).sort((a, b) => p[b] - p[a]).slice(0, 4);
       const cells = order.map((id) =>
-        make("td", {}, make("b", {}, this.tokenizer.decode([id]).replace(/\n/g, "⏎")),
-          ` ${percent(p[id])}`),
+        make("td", {}, make("b", {}, this.shown(id)), ` ${percent(p[id])}`),
       );
       return make("tr", {}, make("th", { scope: "row" }, String(level)), ...cells);
     });
@@ -324,6 +353,7 @@ class Playground {
     const { temperature, topK, topP } = this;
     const state = new URLSearchParams({
       ids: this.steps.map((step) => step.id).join("."), given: this.given,
+      at: this.selected,
       task: this.task.selectedIndex, text: this.beginning.value,
       t: temperature.value, k: topK.value, p: topP.value,
       layer: this.layer.value, head: this.head.value,
@@ -333,21 +363,25 @@ class Playground {
 
   restore() {
     const state = new URLSearchParams(location.hash.slice(1));
-    const ids = (state.get("ids") ?? "").split(".").map(Number);
+    const ids = (state.get("ids") || "none").split(".").map(Number);
     const { vocab_size, n_positions } = this.model.config;
     const good = (id) => Number.isInteger(id) && id >= 0 && id < vocab_size;
     if (!state.has("given") || ids.length > n_positions || !ids.every(good)) return false;
     this.task.selectedIndex = Math.min(Number(state.get("task")) || 0, this.task.length - 1);
-    this.beginning.value = state.get("text") ?? "";
-    const controls = { t: "temperature", k: "topK", p: "topP", layer: "layer", head: "head" };
+    const controls = {
+      text: "beginning", t: "temperature", k: "topK", p: "topP", layer: "layer", head: "head",
+    };
     for (const [key, name] of Object.entries(controls)) {
       if (state.has(key)) this[name].value = state.get(key);
     }
-    if (this.layer.selectedIndex < 0) this.layer.selectedIndex = 0;
-    if (this.head.selectedIndex < 0) this.head.selectedIndex = 0;
+    for (const menu of [this.task, this.layer, this.head]) {
+      if (menu.selectedIndex < 0) menu.selectedIndex = 0;
+    }
+    this.empty();
     ids.forEach((id) => this.read(id));
     this.given = Math.min(Math.max(Number(state.get("given")) || 1, 1), ids.length);
-    this.selected = ids.length - 1;
+    const at = Number(state.get("at") ?? ids.length - 1);
+    this.selected = at in ids ? at : ids.length - 1;
     this.draw();
     return true;
   }

@@ -19,6 +19,7 @@ import ast
 import csv
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -51,6 +52,7 @@ def read(path: Path) -> dict:
         for cell in nb["cells"]:
             cell["source"] = "".join(cell["source"])
             cell["cell_type"], cell["metadata"]  # must be there
+        nb["metadata"]  # this, too
     except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a notebook ({error})") from None
     return nb
@@ -106,6 +108,7 @@ class Names:
     imported: set[str]
     altered: set[str]  # the value is kept, and something in it may change
     used: set[str]
+    used_later: set[str]  # in a function, when it is called
 
 
 def names_of(source: str) -> Names:
@@ -120,26 +123,32 @@ def names_of(source: str) -> Names:
             settled.add(node.name)
         elif isinstance(node, ast.Assign):
             settled |= {t.id for t in node.targets if isinstance(t, ast.Name)}
-    return Names(given | imported, settled, imported, altered, set(used_names(top)))
+    later = {name for part in top.get_children() for name in used_names(part)}
+    used = set(used_names(top))
+    return Names(given | imported, settled, imported, altered, used, later)
 
 
 def needed(cells: list[str], names: set[str]) -> list[int]:
     """The places, in order, of the cells on which the names' values depend.
 
-    Cells that don't parse are left out.
+    Cells that don't parse are left out. What a function uses may stand below it.
     """
     found = {}
     for index, cell in enumerate(cells):
-        with suppress(SyntaxError):
+        with suppress(SyntaxError, ValueError):
             found[index] = names_of(cell)
     # `np.add.at(x, 0, 1)` changes x, and not NumPy
     imported = set().union(*(cell.imported for cell in found.values()))
-    chosen = []
-    for index, cell in reversed(found.items()):
-        if names & (cell.given | cell.altered - imported):
-            chosen.append(index)
-            names = names - cell.settled | cell.used
-    return chosen[::-1]
+    while True:
+        chosen, missing = [], set(names)
+        for index, cell in reversed(found.items()):
+            if missing & (cell.given | cell.altered - imported):
+                chosen.append(index)
+                missing = missing - cell.settled | cell.used
+        later = set().union(*(found[index].used_later for index in chosen))
+        if later <= names:
+            return chosen[::-1]
+        names = names | later
 
 
 def altered_parts(node: ast.AST) -> Iterator[ast.expr]:
@@ -223,7 +232,7 @@ def check(folder: Path, seconds: float = 60) -> Iterator[tuple[Path, str, list]]
                 page = nb["metadata"].get("page", path.stem)
                 if not (BOOK / f"{page}.ipynb").exists():
                     raise ValueError(f"no page of the book: {page}")
-            except ValueError as error:
+            except (OSError, ValueError) as error:
                 yield path, "", [("failed", str(error))]
                 continue
             asked = exercises(read(BOOK / f"{page}.ipynb"))
@@ -233,8 +242,10 @@ def check(folder: Path, seconds: float = 60) -> Iterator[tuple[Path, str, list]]
 def attempt(nb, page, exercise, place, seconds) -> tuple[str, str]:
     """(mark, message) of one exercise in a notebook that was handed in."""
     cells = [without_magic(cell["source"]) for cell in code_cells(nb)]
-    calls = [i for i, cell in enumerate(cells) if f"check.{exercise.name}(" in cell]
-    cells = cells[: calls[-1] + 1] if calls else cells
+    # The answer may stand in its cell or further down: up to the last that names it.
+    own = re.compile(rf"\b(?:check\.|def ){exercise.name}\(")
+    places = [i for i, cell in enumerate(cells) if own.search(cell)]
+    cells = cells[: places[-1] + 1] if places else cells
     names = names_of(exercise.check).used - {"check"}
     chosen = [cells[i] for i in needed(cells, names)]
     task = json.dumps([chosen, page.replace("-", "_"), exercise.check])
@@ -244,40 +255,48 @@ def attempt(nb, page, exercise, place, seconds) -> tuple[str, str]:
             subprocess.run(
                 command, input=task, stdout=output, stderr=subprocess.DEVNULL,
                 cwd=place, timeout=seconds, encoding="utf-8",
+                env={**os.environ, "MPLBACKEND": "agg"},
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return "failed", f"not done after {seconds:g} seconds"
         output.seek(0)
         last = output.read().splitlines()[-1:] or ['["failed", "the process ended"]']
     mark, message = json.loads(last[0])
-    if mark != "right" and exercise.skeleton in cells:
+    if mark != "right" and cells[-1:] == [exercise.skeleton]:
         return "untouched", ""
     return mark, message
 
 
 def without_magic(source: str) -> str:
-    """The cell without the lines that are IPython's own, `%timeit` or `!pip`."""
-    lines = source.split("\n")
-    return "\n".join(line for line in lines if line.lstrip()[:1] not in ("%", "!"))
+    """A cell without what is IPython's own: `%timeit f()`, `x = !ls`, `f?`."""
+    with suppress(SyntaxError, ValueError):
+        ast.parse(source)
+        return source
+    magic = r"^([ \t]*)(?:[%!].*|.*\?[ \t]*|\w+ *= *[%!].*)$"
+    return re.sub(magic, r"\1pass", source, flags=re.MULTILINE)
 
 
 def run() -> None:
     """Runs one answer, read from the standard input, and prints what its check says."""
     cells, module, call = json.load(sys.stdin)
+    # The answer gets no hold of the line on which the result is told.
+    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     sys.path.insert(0, "")
-    namespace = {"__name__": "__main__"}
+    namespace = {"__name__": "__main__", "display": print}
     printed = StringIO()
     try:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             for cell in cells:
-                exec(compile(cell, "<answer>", "exec"), namespace)
+                code = compile(cell, "<answer>", "exec", dont_inherit=True)
+                exec(code, namespace)
             namespace["check"] = importlib.import_module(f"gptbook.exercises.{module}")
         with redirect_stdout(printed):
             right = eval(call, namespace)
         result = "right" if right is True else "wrong", printed.getvalue().strip()
     except BaseException as error:
         result = "failed", f"{type(error).__name__}: {error}"
-    print("\n" + json.dumps(result), flush=True)
+    print(json.dumps(result), file=told, flush=True)
 
 
 def report(folder: Path, seconds: float, messages: Path | None) -> None:

@@ -243,7 +243,8 @@ def train(model, batch, steps, factor=1.0, warmup=20, balance=0.01):
         extra = sum(m.balance for m in model.modules() if isinstance(m, Mixture))
         (loss + balance * extra).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        share = min((step + 1) / warmup, (steps - step) / (steps - warmup), 1.0)
+        falling = (steps - step) / max(1, steps - warmup)
+        share = min((step + 1) / warmup, falling, 1.0)
         for optimiser in both:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * share

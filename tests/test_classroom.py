@@ -29,6 +29,15 @@ ENDLESS = """def attend(query, key, value):
 LEAVES = """import os
 def attend(query, key, value):
     os._exit(0)"""
+SAYS_MORE = """import atexit, os
+atexit.register(print, "bye")
+os.system("echo hello")
+display("a picture")
+%timeit helper(np.ones(3))
+""" + RIGHT
+CONTINUED = """remainder = (7
+    % 4)
+""" + RIGHT
 BROKEN = "def attend(query, key, value):\n    return ("
 
 
@@ -88,11 +97,19 @@ def results(copies, tmp_path_factory):
     hand_in(copies, folder / "ada" / "my answers.ipynb", RIGHT, HELPER)
     below = f"{RIGHT}\n_ = check.{NAME}({NAME})"
     hand_in(copies, folder / "below.ipynb", below, HELPER, keep_skeleton=True)
+    hand_in(copies, folder / "own check.ipynb", RIGHT, HELPER, keep_skeleton=True)
+    hand_in(copies, folder / "wrong below.ipynb", WRONG, keep_skeleton=True)
+    called = f"{HELPER}\n_ = check.{NAME}({NAME})"
+    hand_in(copies, folder / "helper below.ipynb", called, RIGHT)
+    hand_in(copies, folder / "says more.ipynb", SAYS_MORE, HELPER)
+    hand_in(copies, folder / "continued.ipynb", CONTINUED, HELPER)
     hand_in(copies, folder / "wrong.ipynb", WRONG)
     hand_in(copies, folder / "leaves.ipynb", LEAVES)
     hand_in(copies, folder / "broken.ipynb", BROKEN)
     hand_in(copies, folder / "untouched.ipynb", "1 + 1", keep_skeleton=True)
     (folder / "torn.ipynb").write_text('{"nbformat": 4, "cells": [', encoding="utf-8")
+    (folder / "folder.ipynb").mkdir()
+    (folder / "bare.ipynb").write_text('{"nbformat": 4, "cells": []}', encoding="utf-8")
     (folder / "stranger.ipynb").write_text(
         '{"nbformat": 4, "metadata": {}, "cells": []}', encoding="utf-8"
     )
@@ -105,6 +122,11 @@ def results(copies, tmp_path_factory):
     [
         ("my answers.ipynb", "right", ""),
         ("below.ipynb", "right", ""),
+        ("own check.ipynb", "right", ""),
+        ("wrong below.ipynb", "wrong", ""),
+        ("helper below.ipynb", "right", ""),
+        ("says more.ipynb", "right", ""),
+        ("continued.ipynb", "right", ""),
         ("wrong.ipynb", "wrong", ""),
         ("leaves.ipynb", "failed", "the process ended"),
         ("broken.ipynb", "failed", "NameError: name 'attend' is not defined"),
@@ -128,6 +150,8 @@ def test_an_endless_answer_is_stopped(copies, tmp_path):
 def test_what_is_no_notebook_of_the_book(results):
     page, [(mark, message)] = results["torn.ipynb"]
     assert (page, mark) == ("", "failed") and "not a notebook" in message
+    for name in ("bare.ipynb", "folder.ipynb"):
+        assert results[name][0] == "" and results[name][1][0][0] == "failed"
     page, [(mark, message)] = results["stranger.ipynb"]
     assert (page, mark) == ("", "failed") and "no page of the book" in message
 
@@ -169,6 +193,8 @@ def test_the_commands(copies, tmp_path):
         (["d = 1", "def f(x):\n    return [y + d for y in x]", "c = f"], [0, 1, 2]),
         (["def f(d):\n    d = 2\n    return d", "d = 1", "c = f"], [0, 2]),
         (["a = (", "c = 1"], [1]),
+        (["def f():\n    return late", "b = 1", "late = 2", "c = f"], [0, 2, 3]),
+        (["a = '\ud800'", "c = 1"], [1]),
     ],
 )  # fmt: skip
 def test_needed_cells(cells, chosen):

@@ -228,6 +228,19 @@ def test_every_parameter_is_trained():
         assert not torch.equal(p, before[name]), name
 
 
+@pytest.mark.parametrize("steps", [3, 20, 25])
+def test_a_rate_is_never_below_zero(steps, monkeypatch):
+    made, optimisers = [], modern.optimisers
+
+    def keep(*arguments):
+        made.extend(optimisers(*arguments))
+        return made
+
+    monkeypatch.setattr(modern, "optimisers", keep)
+    for _ in modern.train(body(), lambda step: [some_ids(8).tolist()], steps):
+        assert all(g["lr"] > 0 for optimiser in made for g in optimiser.param_groups)
+
+
 # The benchmark
 
 

@@ -223,8 +223,9 @@ def test_attention_lens_and_entropy_follow_the_chosen_token(playground):
 
 def test_a_link_leads_back(playground, browser):
     part(playground, "temperature").fill("0.5")
-    part(playground, "head").select_option("2")
     part(playground, "next").locator("button").nth(1).click()
+    playground.locator(".playground .tokens button").nth(5).click()
+    part(playground, "head").select_option("2")
     again = browser.new_page()
     again.goto(playground.url)
     again.wait_for_selector(".playground .tokens li")
@@ -234,12 +235,16 @@ def test_a_link_leads_back(playground, browser):
     again.close()
 
 
-@pytest.mark.parametrize("state", ["ids=1e9&given=1", "ids=&given=1", "ids=5&given=x"])
+@pytest.mark.parametrize(
+    "state", ["ids=1e9&given=1", "ids=&given=1", "ids=5&given=1&task=-1"]
+)
 def test_a_bad_link_does_no_harm(playground, state):
     playground.goto(playground.url.split("#")[0] + "#" + state)
     playground.reload()
     playground.wait_for_selector(".playground .tokens li")
     assert tokens(playground)
+    playground.get_by_role("button", name="Begin").click()
+    assert len(tokens(playground)) > 1
 
 
 def test_what_is_typed_stays_text(playground, tokenizer):
@@ -253,12 +258,43 @@ def test_what_is_typed_stays_text(playground, tokenizer):
     assert part(playground, "status").text_content()
 
 
-def test_each_task_has_its_form(playground):
-    options = part(playground, "task").locator("option").all_text_contents()
-    for option in options[1:]:
-        part(playground, "task").select_option(option)
-        assert tokens(playground)[0] == "<|user|>"
-        assert tokens(playground)[-1] == "<|assistant|>"
+def test_each_task_has_the_form_of_the_training(playground, tokenizer):
+    for option in part(playground, "task").locator("option").all():
+        part(playground, "task").select_option(option.text_content())
+        names = ("data-before", "data-text", "data-after")
+        text = "".join(option.get_attribute(name) or "" for name in names)
+        ids = playground.locator(".playground .tokens small").all_text_contents()
+        assert list(map(int, ids)) == tokenizer.encode(text)
+
+
+def test_a_text_too_long_keeps_the_mark_at_its_end(playground):
+    part(playground, "task").select_option("Sum up")
+    part(playground, "beginning").fill("word " * 50_000)
+    playground.get_by_role("button", name="Begin").click()
+    assert tokens(playground)[-1] == "<|assistant|>" and len(tokens(playground)) == 255
+    assert part(playground, "status").text_content()
+
+
+def test_the_focus_stays(playground):
+    playground.locator(".playground .tokens button").nth(11).click()
+    for _ in range(2):
+        playground.keyboard.press("ArrowLeft")
+    assert part(playground, "reader").text_content() == tokens(playground)[9]
+    part(playground, "next").locator("button").first.focus()
+    for n in (19, 20):
+        playground.keyboard.press("Enter")
+        assert len(tokens(playground)) == n
+
+
+def test_begin_and_take_back_end_the_writing(playground):
+    play = "const play = document.querySelector('[data-playground]').playground;"
+    playground.evaluate(f"() => {{ {play} play.write(Infinity); }}")
+    playground.get_by_role("button", name="Begin").click()
+    playground.wait_for_timeout(300)
+    assert len(tokens(playground)) == 18 and part(playground, "stop").is_disabled()
+    playground.evaluate(f"() => {{ {play} play.write(Infinity); play.cut(10); }}")
+    playground.wait_for_timeout(300)
+    assert len(tokens(playground)) == 10 and part(playground, "run").is_enabled()
 
 
 def test_the_dashed_line_is_the_floor(playground):
