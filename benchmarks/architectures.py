@@ -12,15 +12,13 @@ its parameters then differ, the result says so.
 With the same seed all bodies see the same stories in the same order, so differences are
 taken seed by seed. A finished run is a line of `architectures.csv`, added at once; the
 same command, started again, goes on with the runs that are missing. `--rates` tries
-learning rates for two of the bodies instead (`architectures_rates.csv`).
+learning rates instead, for the bodies of `--bodies` (`architectures_rates.csv`).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
-import functools
 import os
 import platform
 import sys
@@ -28,11 +26,12 @@ import time
 from pathlib import Path
 from statistics import fmean
 
-ROOT = Path(__file__).parents[1]
+from stories import append, judges, read, story, world
+
 STEPS, BATCH_SIZE, SEEDS = 300, 16, 5
-JUDGES, FIRST_JUDGE = 300, 2**40  # stories, and the seed of the first
+JUDGES = 300  # stories
 OWN_SEED = 900  # the first of the runs that try rates
-FACTORS = (1.0, 2.0)  # on the rates of chapter 5.3.1
+FACTORS = (1.0, 2.0)  # on the rates of `gptbook.modern`
 ROTARY = {"positions": "rotary", "base": 100.0}  # for texts of some hundred tokens
 LLAMA = {**ROTARY, "rms": True, "bias": False, "gated": True, "n_kv": 2, "hidden": 192}
 EXPERTS = {"experts": 8, "top": 2, "hidden": 128}
@@ -74,40 +73,6 @@ def options(arguments=None):
         if getattr(chosen, name) < 1:
             parser.error(f"--{name} must be at least 1, not {getattr(chosen, name)}")
     return chosen
-
-
-# The text
-
-
-@functools.cache
-def world():
-    """(tokenizer, {its id: ours}): ids of the tokens that occur in stories alone."""
-    from gptbook import tales
-    from gptbook.tokenizer import Tokenizer
-
-    tokenizer = Tokenizer.load(ROOT / "book" / "models" / "tales" / "tokenizer.json")
-    texts = (tales.document(seed, "story").text for seed in range(10_000))
-    occur = sorted({i for text in texts for i in tokenizer.encode(text)})
-    return tokenizer, {old: new for new, old in enumerate(occur)}
-
-
-@functools.cache
-def story(seed):
-    from gptbook import tales
-
-    tokenizer, new_id = world()
-    text = tales.document(seed, "story").text
-    return [new_id[i] for i in tokenizer.encode(text)]
-
-
-@functools.cache
-def judges(n):
-    """(n stories that no run trains on, their floor in nats a token)."""
-    from gptbook import tales
-
-    seeds = range(FIRST_JUDGE, FIRST_JUDGE + n)
-    documents = [tales.document(seed, "story") for seed in seeds]
-    return [story(seed) for seed in seeds], tales.entropy_floor(documents, world()[0])
 
 
 # One run
@@ -194,24 +159,6 @@ def run(name, seed, steps=STEPS, factor=1.0, n_judges=JUDGES):
 
 
 # All runs
-
-
-def read(path):
-    if path is None or not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def append(row, path):
-    """Adds a row to a CSV file, and the head before the first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def best_factor(body, tried):

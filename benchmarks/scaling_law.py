@@ -19,9 +19,7 @@ factor. The main runs take the factor that was best (of the nearest size), from
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime
-import functools
 import math
 import os
 import platform
@@ -29,14 +27,15 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from stories import FIRST_JUDGE, append, judges, read, story, world
+
 WIDTHS = (8, 16, 24, 32, 48, 64, 96)
 TOKENS = (250_000, 500_000, 1_000_000, 2_000_000)
 LARGEST = 2.6e12  # FLOPs of one run: a wide model isn't given the most tokens
 FACTORS = (0.5, 1, 2, 4)
 TRIED_ON = 250_000  # tokens, for the rates
 N_LAYER, BLOCK_SIZE, BATCH_SIZE = 3, 256, 16
-JUDGES, FIRST_JUDGE = 400, 2**40  # stories, and the seed of the first
+JUDGES = 400  # stories
 OWN_SEED = 900  # of the runs that try rates
 
 
@@ -79,27 +78,6 @@ def options(arguments=None):
 # The text
 
 
-@functools.cache
-def world():
-    """(tokenizer, {its id: ours}): ids of the tokens that occur in stories alone."""
-    from gptbook import tales
-    from gptbook.tokenizer import Tokenizer
-
-    tokenizer = Tokenizer.load(ROOT / "book" / "models" / "tales" / "tokenizer.json")
-    texts = (tales.document(seed, "story").text for seed in range(10_000))
-    occur = sorted({i for text in texts for i in tokenizer.encode(text)})
-    return tokenizer, {old: new for new, old in enumerate(occur)}
-
-
-@functools.cache
-def story(seed):
-    from gptbook import tales
-
-    tokenizer, new_id = world()
-    text = tales.document(seed, "story").text
-    return [new_id[i] for i in tokenizer.encode(text)]
-
-
 def pad(rows):
     """Rows of ids as (inputs, targets), (B, T) each; targets of the padding are -1."""
     import torch
@@ -108,16 +86,6 @@ def pad(rows):
     for row, numbers in zip(ids, rows, strict=True):
         row[: len(numbers)] = torch.tensor(numbers)
     return ids[:, :-1].clamp(min=0), ids[:, 1:]
-
-
-@functools.cache
-def judges(n):
-    """(n stories that no run trains on, their floor in nats a token)."""
-    from gptbook import tales
-
-    seeds = range(FIRST_JUDGE, FIRST_JUDGE + n)
-    documents = [tales.document(seed, "story") for seed in seeds]
-    return [story(seed) for seed in seeds], tales.entropy_floor(documents, world()[0])
 
 
 # One run
@@ -232,13 +200,6 @@ def run(width, n_tokens, seed, factor=1.0, n_judges=JUDGES):
 # All runs
 
 
-def read(path):
-    if path is None or not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def best_factor(width, tried):
     """The factor with the lowest loss, at the width tried that is nearest."""
     if not tried:
@@ -264,17 +225,6 @@ def plan(chosen):
         for seed in range(chosen.seeds)
         for w, n in pairs
     ]
-
-
-def append(row, path):
-    """Adds a row to a CSV file, and the head before the first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with open(path, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def main(arguments=None):

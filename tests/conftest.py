@@ -33,6 +33,8 @@ def bfloat16():
 def benchmark(request):
     """The program that a test module names in SCRIPT, as a module."""
     script = request.module.SCRIPT
+    if str(script.parent) not in sys.path:  # as when it is started
+        sys.path.append(str(script.parent))
     spec = importlib.util.spec_from_file_location(script.stem, script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

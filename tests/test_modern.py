@@ -1,7 +1,6 @@
 """Each switch of a body against a known layer, and the benchmark. No time is judged."""
 
 import csv
-import importlib.util
 import math
 import subprocess
 import sys
@@ -35,14 +34,6 @@ SWITCHES = {
     "all": {**modern.LLAMA, "n_kv": 1, "window": 3, "experts": 4, "top": 2,
             "qk_norm": True, "tied": False},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("architectures", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def body(seed=0, noise=0.2, **switches):
