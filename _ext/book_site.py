@@ -15,6 +15,7 @@ import numpy as np
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.errors import ExtensionError
+from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
@@ -47,6 +48,41 @@ NO_PROSE = (
     nodes.math,
     nodes.math_block,
     nodes.raw,
+)
+# What the theme leaves unclear to those who listen to a page, and on every page has.
+THEME = (
+    # The name of a fold in the contents is its chapter's.
+    (
+        r"(<a [^>]*>([^<]*)</a><details[^>]*><summary)>",
+        r'\1 aria-label="Pages of \2">',
+    ),
+    # A button's name has all the words that it shows, and the switch's what is on.
+    (r'(search-button-field [^>]*) aria-label="Search"', r"\1"),
+    (
+        r'(theme-switch-button [^>]*) aria-label="Color mode"[^>]*>',
+        r'\1 data-bs-title="Colour mode" data-bs-toggle="tooltip">'
+        '<span class="visually-hidden">Colour mode:</span>',
+    ),
+    # The title of the book is in a region of the page too.
+    (r'<div id="pst-primary-sidebar"', r'\g<0> role="complementary" aria-label="Book"'),
+    # The icons are in a font already; the program that draws them is half a megabyte.
+    (r'<script src="[^"]*/fontawesome\.js[^"]*"></script>', ""),
+    (r"(theme-switch fa-solid [\w-]+) +fa-lg", r"\1"),
+    # An icon would be read as the letter that it is in the font.
+    (r'<(?:i|span) class="fa[s-][^>]*', r'\g<0> aria-hidden="true"'),
+    (
+        r'<i class="theme-switch [^>]*title="([^"]*)"',
+        r'\g<0> role="img" aria-label="\1"',
+    ),
+)
+# The same in the text, where a page has it: these keep the words that can be seen, or
+# have a role that has gone from the standard, or head a column with nothing.
+TEXT = (
+    ('<summary aria-label="Toggle hidden content">', "<summary>"),
+    (' role="doc-biblioentry"', ' role="listitem"'),
+    ('<th class="head"><p></p></th>', '<td class="head"></td>'),
+    # Figures are fetched when the page is scrolled to them.
+    ("<img alt=", '<img loading="lazy" alt='),
 )
 
 
@@ -130,6 +166,22 @@ def read_glossary(app):
         app.first_uses.setdefault(home[1], []).append(forms)
 
 
+class Pages(BuiltinTemplateLoader):
+    """The pages as the theme has them, mended where they would be unclear by ear."""
+
+    def render(self, template, context):
+        page = super().render(template, context)
+        if "</html>" not in page:  # the theme also renders parts of pages
+            return page
+        for pattern, mended in THEME:
+            page, count = re.subn(pattern, mended, page)
+            if not count:
+                raise ExtensionError(f"{template}: the theme has no more {pattern}")
+        for found, mended in TEXT:
+            page = page.replace(found, mended)
+        return page
+
+
 def copy_mathjax(app, exception):
     if exception is None and app.builder.format == "html":
         # The package's name is no identifier, so it cannot be imported by name.
@@ -158,10 +210,21 @@ def copy_playground(app, exception):
         write_safetensors(folder / "model.safetensors", halves)
 
 
+def add_parts(app, pagename, templatename, context, doctree):
+    """The program and the style of the playground's parts, where a page has some."""
+    if "<gpt-" in context.get("body", ""):
+        # Named as from _static, and after the book's own style.
+        app.add_css_file(f"../{WEB}/playground.css", priority=900)
+        program = context["pathto"](f"{WEB}/parts.js", 1)
+        context["metatags"] += f'<script type="module" src="{program}"></script>'
+
+
 def setup(app):
+    app.config.template_bridge = "book_site.Pages"
     app.add_transform(Captions)
     app.add_transform(FirstUses)
     app.connect("builder-inited", read_glossary)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", copy_playground)
+    app.connect("html-page-context", add_parts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -50,8 +50,13 @@ export class Tokenizer {
     return parts.flatMap((part, place) =>
       place % 2
         ? [this.special.get(part)]
-        : (part.match(PIECE) ?? []).flatMap((piece) => this.encodePiece(piece)),
+        : this.encodePieces(part).flat(),
     );
+  }
+
+  /** The ids of each piece of a text without special tokens. */
+  encodePieces(text) {
+    return (text.match(PIECE) ?? []).map((piece) => this.encodePiece(piece));
   }
 
   /** The merges, always the one that was learnt first. */
@@ -221,19 +226,25 @@ export function readSafetensors(buffer) {
   return params;
 }
 
+async function get(folder, file, as) {
+  const response = await fetch(`${folder}/${file}`);
+  if (!response.ok) throw new Error(`${file}: ${response.status} ${response.statusText}`);
+  return response[as]();
+}
+
+/** The tokenizer in a folder of the site, a fiftieth of what the model weighs. */
+export async function loadTokenizer(folder) {
+  return new Tokenizer(await get(folder, "tokenizer.json", "json"));
+}
+
 /** The model and the tokenizer in a folder of the site. */
 export async function load(folder) {
-  const get = async (file, as) => {
-    const response = await fetch(`${folder}/${file}`);
-    if (!response.ok) throw new Error(`${file}: ${response.status} ${response.statusText}`);
-    return response[as]();
-  };
-  const [config, tokenizer, weights] = await Promise.all([
-    get("config.json", "json"),
-    get("tokenizer.json", "json"),
-    get("model.safetensors", "arrayBuffer"),
+  const [tokenizer, config, weights] = await Promise.all([
+    loadTokenizer(folder),
+    get(folder, "config.json", "json"),
+    get(folder, "model.safetensors", "arrayBuffer"),
   ]);
-  return { model: new GPT(config, readSafetensors(weights)), tokenizer: new Tokenizer(tokenizer) };
+  return { model: new GPT(config, readSafetensors(weights)), tokenizer };
 }
 
 // From logits to the next token.

@@ -26,6 +26,8 @@ The modules in reading order, each importing only from those above it:
     environment  what is installed here, and what to do where something is missing
     exercises    the checks behind the exercises, one module a notebook
     classroom    the notebooks for a class, and a look at what is handed in
+    kernel       runs the cells of a page in the browser
+    svg          draws figures where there is no matplotlib
 """
 
 __version__ = "0.1.0"

@@ -37,6 +37,7 @@ MODELS = "models"  # the folder that the notebooks read, beside them
 SOLUTION = re.compile(r'<details class="solution">.*?</details>\s*', re.DOTALL)
 HINT = re.compile(r'<details class="hint">.*?</details>\s*', re.DOTALL)
 LINK = re.compile(r"\[([^\[\]]*)\]\(([\w-]+\.(?:ipynb|md))\)")
+GENERATORS = {"random", "rng"}  # names of random generators: each use changes them
 MARKS = {"right": "1", "wrong": "0", "untouched": "-", "failed": "!"}
 
 
@@ -117,6 +118,8 @@ def names_of(source: str) -> Names:
     imported = {s.get_name() for s in top.get_symbols() if s.is_imported()}
     given = {s.get_name() for s in top.get_symbols() if s.is_assigned()}
     altered = {root(part) for node in ast.walk(tree) for part in altered_parts(node)}
+    used = set(used_names(top))
+    altered |= used & GENERATORS
     settled = set(imported)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -124,7 +127,6 @@ def names_of(source: str) -> Names:
         elif isinstance(node, ast.Assign):
             settled |= {t.id for t in node.targets if isinstance(t, ast.Name)}
     later = {name for part in top.get_children() for name in used_names(part)}
-    used = set(used_names(top))
     return Names(given | imported, settled, imported, altered, used, later)
 
 

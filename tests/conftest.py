@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.append(str(ROOT / "_ext"))  # the extensions of the site, for their tests
 
 
 @pytest.fixture(scope="session")

@@ -200,7 +200,8 @@ def test_it_writes_and_stops(playground):
     assert float(part(playground, "meanLoss").text_content()) < 3
     playground.evaluate(
         """() => { const play = document.querySelector('[data-playground]').playground;
-        play.cut(18); play.write(Infinity); play.stop.click(); }"""
+        play.reading.cut(18); play.reading.draw(Infinity);
+        document.querySelector('[data-part=stop]').click(); }"""
     )
     playground.wait_for_timeout(300)
     assert 18 <= len(tokens(playground)) < 200
@@ -287,17 +288,17 @@ def test_the_focus_stays(playground):
 
 
 def test_begin_and_take_back_end_the_writing(playground):
-    play = "const play = document.querySelector('[data-playground]').playground;"
-    playground.evaluate(f"() => {{ {play} play.write(Infinity); }}")
+    play = "const { reading } = document.querySelector('[data-playground]').playground;"
+    playground.evaluate(f"() => {{ {play} reading.draw(Infinity); }}")
     playground.get_by_role("button", name="Begin").click()
     playground.wait_for_timeout(300)
     assert len(tokens(playground)) == 18 and part(playground, "stop").is_disabled()
-    playground.evaluate(f"() => {{ {play} play.write(Infinity); play.cut(10); }}")
+    playground.evaluate(f"() => {{ {play} reading.draw(Infinity); reading.cut(10); }}")
     playground.wait_for_timeout(300)
     assert len(tokens(playground)) == 10 and part(playground, "run").is_enabled()
 
 
 def test_the_dashed_line_is_the_floor(playground):
     record = json.loads((MODEL / "evaluation.json").read_text(encoding="utf-8"))
-    shown = part(playground, "entropy").get_attribute("data-floor")
+    shown = playground.locator("gpt-entropy").get_attribute("data-floor")
     assert float(shown) == record["loss"]["story"]["floor"]

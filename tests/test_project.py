@@ -26,6 +26,7 @@ COMPILED = {
     "modern": {"torch"},
     "pretrained": {"transformers"},
     "keras_gpt": {"numpy", "keras"},
+    "svg": {"numpy", "IPython"},
     "plots": {"numpy", "matplotlib"},
 }
 
