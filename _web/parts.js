@@ -11,11 +11,26 @@ const SVG = "http://www.w3.org/2000/svg";
 const MODEL = new URL("tales", import.meta.url).href;
 const BARS = 12; // tokens in the list of what may come next
 const SHOWN = 48; // tokens in the attention map, the last ones
-const LABELLED = 24; // tokens in a map that has room for their names
+const LABELLED = 24; // tokens in a narrow map that has room for their names
+const WIDE = 600; // pixels in which all tokens of a map have room for their names
 const CELL = 16; // side of a cell of the map
+const LARGEST = 24; // pixels of that side at most
 const MARGIN = 72; // of a map with names
+const USUAL = 416; // pixels of a map, unless its names need more
 const PAUSE = 150; // milliseconds without a key, after which a text is read
+const TYPED = 300; // characters of a text at most
 const SENTENCE = "Once upon a time, Mia the kind mouse lost her red ball in the garden.";
+// Below chips and lists; the style sheet hides it where no bytes are shown.
+const GREY = '<p class="note grey">Grey: bytes, parts of a character.</p>';
+
+/** What the reader of a chapter can do with each part. */
+const INVITATIONS = {
+  bytes: "Try it: type a text, then choose a token to see its bytes.",
+  position: "Try it: choose a token, move it, and watch the prediction.",
+  attention: "Try it: choose a token and a head, and see what the token reads from.",
+  next: "Try it: move the sliders, and choose the next token or let chance choose.",
+  lens: "Try it: choose a token and look at the prediction after each block.",
+};
 
 /** A new element with attributes and children, which may be text. */
 function make(name, attributes = {}, ...children) {
@@ -40,7 +55,13 @@ function renew(list, items, to) {
   if (old >= 0) items[to ?? old]?.firstChild.focus();
 }
 
-const percent = (p) => `${(100 * p).toFixed(p > 0.0995 ? 0 : 1)}%`;
+/** Only what is exactly 0 or 1 says so. */
+function percent(p) {
+  if (p === 0 || p === 1) return `${100 * p}%`;
+  if (p < 0.0005) return "<0.1%";
+  if (p >= 0.9995) return ">99.9%";
+  return `${(100 * p).toFixed(p > 0.0995 && p < 0.995 ? 0 : 1)}%`;
+}
 
 /** The places of the n largest numbers. */
 const largest = (p, n) =>
@@ -48,19 +69,35 @@ const largest = (p, n) =>
 
 const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join(" ");
 
-/** The whole characters of some bytes, and the bytes before and after them. */
-function wholeCharacters(bytes) {
-  const start = bytes.findIndex((byte) => byte >> 6 !== 0b10); // not inside a character
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  for (let end = bytes.length; start >= 0 && end > start; end--) {
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The character that some bytes begin with, or "" if they begin with a part of one. */
+function firstCharacter(bytes) {
+  for (let n = 1; n <= Math.min(4, bytes.length); n++) {
     try {
-      const text = decoder.decode(bytes.subarray(start, end));
-      return [bytes.subarray(0, start), text, bytes.subarray(end)];
+      return UTF8.decode(bytes.subarray(0, n));
     } catch {
-      // It ends inside a character.
+      // It has more bytes, or is none.
     }
   }
-  return [bytes, "", []];
+  return "";
+}
+
+/** The last characters of some bytes, for the page; parts of a character as bytes. */
+function spell(bytes, most = Infinity) {
+  let text = "";
+  for (let i = 0; i < bytes.length; ) {
+    const character = firstCharacter(bytes.subarray(i));
+    // As in Python, a surrogate that has no partner stands for a byte.
+    text += character || String.fromCharCode(0xdc00 + bytes[i]);
+    i += new TextEncoder().encode(character).length || 1;
+  }
+  const parts = [...text].slice(-most).join("").split(/([\udc80-\udcff]+)/u);
+  return parts.map((part, k) => {
+    if (k % 2 === 0) return part.replace(/\n/g, "⏎");
+    const half = Array.from(part, (character) => character.charCodeAt(0) & 0xff);
+    return make("span", { class: "bytes", title: "part of a character" }, hex(half));
+  });
 }
 
 /** The elements that have a name become properties of an object. */
@@ -80,16 +117,9 @@ export class Part extends HTMLElement {
     reading.addEventListener("change", () => this.draw());
   }
 
-  /** A token as it is shown; of a character that it has a part of, the bytes. */
+  /** A token as it is shown. */
   shown(id) {
-    const [before, text, after] = wholeCharacters(this.reading.tokenizer.tokens[id]);
-    const bytes = (part) =>
-      make("span", { class: "bytes", title: "part of a character" }, hex(part));
-    return [
-      ...(before.length ? [bytes(before)] : []),
-      text.replace(/\n/g, "⏎"),
-      ...(after.length ? [bytes(after)] : []),
-    ];
+    return spell(this.reading.tokenizer.tokens[id]);
   }
 }
 
@@ -100,6 +130,7 @@ class Tokens extends Part {
       <ol class="tokens" data-part="tokens" aria-label="The tokens, with their ids"></ol>
       <svg class="arcs" data-part="arcs" aria-hidden="true"></svg>
     </div>
+    ${GREY}
     <p class="status" data-part="status" role="status"></p>`;
 
   listen() {
@@ -125,7 +156,7 @@ class Tokens extends Part {
   }
 
   draw() {
-    const { steps, given, selected, notice } = this.reading;
+    const { steps, given, selected, notice, ids, tokenizer } = this.reading;
     const chips = steps.map(({ id, p, inside }, i) => {
       const attributes = {
         type: "button",
@@ -141,10 +172,12 @@ class Tokens extends Part {
       return make("li", inside ? { class: "inside" } : {}, button, small);
     });
     renew(this.tokens, chips, selected);
-    this.status.textContent = {
-      long: "The text is longer than the model can read, and was cut.",
-      written: [...this.reading.text()].slice(-200).join(""),
-    }[notice] ?? "";
+    this.status.textContent =
+      notice === "long" ? "The text is longer than the model can read, and was cut." : "";
+    if (notice === "written") {
+      const bytes = ids.flatMap((id) => [...tokenizer.tokens[id]]);
+      this.status.append(...spell(Uint8Array.from(bytes), 200));
+    }
   }
 
   /** Arcs over the tokens, to those with the largest weights. */
@@ -231,6 +264,7 @@ function bar(token, p) {
 /** What may come next, as bars to choose from, and the sliders that shape them. */
 class Next extends Part {
   static needsModel = true;
+  static predicts = true;
   static html = `
     <div class="sliders">
       <label>Temperature <input type="range" data-part="temperature" min="0" max="2"
@@ -240,7 +274,8 @@ class Next extends Part {
       <label>Top-p <input type="range" data-part="topP" min="0.05" max="1" step="0.05"
         value="1"> <output data-part="topPShown"></output></label>
     </div>
-    <ol class="next" data-part="next" aria-label="The likeliest next tokens"></ol>`;
+    <ol class="next" data-part="next" aria-label="The likeliest next tokens"></ol>
+    ${GREY}`;
 
   listen() {
     for (const control of [this.temperature, this.topK, this.topP]) {
@@ -260,8 +295,8 @@ class Next extends Part {
   draw() {
     const settings = (this.reading.settings = this.settings());
     this.temperatureShown.textContent = settings.temperature.toFixed(2);
-    this.topKShown.textContent = settings.topK ?? "–";
-    this.topPShown.textContent = settings.topP?.toFixed(2) ?? "–";
+    this.topKShown.textContent = settings.topK ?? "off";
+    this.topPShown.textContent = settings.topP?.toFixed(2) ?? "off";
     const { logits } = this.reading.steps.at(-1);
     const [p, plain] = [probabilities(logits, settings), softmax(logits)];
     const order = Array.from(p.keys());
@@ -309,7 +344,7 @@ class Attention extends Part {
       <label>Block <select data-part="layer"></select></label>
       <label>Head <select data-part="head"></select></label>
     </p>
-    <div class="attention">
+    <div class="attention" data-part="room">
       <svg class="map" data-part="map" role="img" aria-label="Attention map: a row for each
         token that reads, a column for each token that is read. The list beside it has the
         largest weights of the chosen row."></svg>
@@ -318,8 +353,9 @@ class Attention extends Part {
         <ol data-part="reads"></ol>
       </div>
     </div>
-    <p class="note">A row reads, a column is read, of the newest ${SHOWN} tokens. Choose a
-      token above, or point at a row.</p>`;
+    <p class="note">Each row is a token that reads, each column a token that is read. Choose
+      a token above, or a row of the map. <span data-part="newest">The newest ${SHOWN}
+      tokens are shown.</span></p>`;
 
   listen() {
     const { n_layer, n_head } = this.reading.model.config;
@@ -329,6 +365,13 @@ class Attention extends Part {
     }
     on("pointerleave", this.map, () => this.reading.point(this.reading.selected));
     this.reading.addEventListener("point", ({ detail }) => this.drawRow(detail));
+    const resized = () => this.labelled !== this.roomForNames() && this.draw();
+    new ResizeObserver(resized).observe(this.room);
+  }
+
+  /** Of how many tokens the names have room. */
+  roomForNames() {
+    return this.room.clientWidth < WIDE ? LABELLED : SHOWN;
   }
 
   weights(i) {
@@ -355,22 +398,28 @@ class Attention extends Part {
     const cells = [];
     for (let i = first; i < steps.length; i++) {
       this.weights(i).slice(first).forEach((weight, k) => {
-        const cell = square(i, first + k, 1, { "fill-opacity": weight.toFixed(3) });
+        // The root, for in a long text the weights are small.
+        const opacity = Math.sqrt(weight).toFixed(3);
+        const cell = square(i, first + k, 1, { "fill-opacity": opacity });
         on("pointermove", cell, () => this.reading.point(i));
         cells.push(on("click", cell, () => this.reading.select(i)));
       });
     }
     if (selected >= first) cells.push(square(selected, first, n, { class: "chosen" }));
-    const margin = n > LABELLED ? 0 : MARGIN;
+    this.labelled = this.roomForNames();
+    const margin = n > this.labelled ? 0 : MARGIN;
     const side = CELL * n + margin + 1; // with half the frame of the chosen row
     this.map.setAttribute("viewBox", `${-margin} ${-margin} ${side} ${side}`);
-    this.map.replaceChildren(...cells, ...(margin ? this.labels() : []));
+    const most = Math.min(LARGEST * n + margin, Math.max(USUAL, side));
+    this.map.style.maxInlineSize = `${most}px`;
+    this.map.replaceChildren(...cells, ...(margin ? this.labels(first) : []));
+    this.newest.hidden = first === 0;
     this.drawRow(selected);
   }
 
   /** The tokens beside the rows and, turned, above the columns. */
-  labels() {
-    return this.reading.ids.flatMap((id, i) => {
+  labels(first) {
+    return this.reading.ids.slice(first).flatMap((id, i) => {
       const place = CELL * (i + 0.75);
       const above = { transform: `translate(${place} -4) rotate(-90)` };
       const beside = { x: -4, y: place, "text-anchor": "end" };
@@ -381,12 +430,15 @@ class Attention extends Part {
 
   drawRow(i) {
     const weights = this.weights(i);
+    const { ids } = this.reading;
     const items = largest(weights, 5).map((j) => {
-      const token = make("b", {}, ...this.shown(this.reading.steps[j].id));
-      return make("li", {}, token, ` ${percent(weights[j])}`);
+      const token = make("b", {}, ...this.shown(ids[j]));
+      const again = ids.indexOf(ids[j]) !== ids.lastIndexOf(ids[j]);
+      const place = again ? ` (place ${j})` : "";
+      return make("li", {}, token, ` ${percent(weights[j])}${place}`);
     });
     this.reads.replaceChildren(...items);
-    this.reader.replaceChildren(...this.shown(this.reading.steps[i].id));
+    this.reader.replaceChildren(...this.shown(ids[i]));
     this.reading.look(i, weights);
   }
 }
@@ -394,12 +446,17 @@ class Attention extends Part {
 /** What the stream of the chosen token would say if the model ended at each level. */
 class Lens extends Part {
   static needsModel = true;
+  static predicts = true;
   static html = `
     <p data-says>What would come after <b class="reader" data-part="chosen"></b> if the
       model ended after so many blocks:</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Table of the lens">
-      <table><tbody data-part="lens"></tbody></table>
-    </div>`;
+      <table>
+        <thead><tr><th scope="col">Blocks</th></tr></thead>
+        <tbody data-part="lens"></tbody>
+      </table>
+    </div>
+    ${GREY}`;
 
   draw() {
     const { steps, selected, model } = this.reading;
@@ -409,7 +466,9 @@ class Lens extends Part {
       const cells = largest(p, 4).map((next) =>
         make("td", {}, make("b", {}, ...this.shown(next)), ` ${percent(p[next])}`),
       );
-      return make("tr", {}, make("th", { scope: "row" }, String(level)), ...cells);
+      const last = level === model.config.n_layer;
+      const name = last ? `${level} (the model)` : String(level);
+      return make("tr", {}, make("th", { scope: "row" }, name), ...cells);
     });
     this.chosen.replaceChildren(...this.shown(id));
     this.lens.replaceChildren(...rows);
@@ -455,6 +514,7 @@ class Entropy extends Part {
 /** A token that can be moved: its two rows, and what follows with and without places. */
 class Position extends Part {
   static needsModel = true;
+  static predicts = true;
   static html = `
     <p class="buttons">
       <button type="button" data-part="earlier">← Move it earlier</button>
@@ -529,9 +589,13 @@ class Position extends Part {
  */
 class Try extends HTMLElement {
   static html = `
-    <p><label>Your text <textarea data-part="text" rows="2" maxlength="300"
+    <p class="title" data-part="invitation"></p>
+    <p><label>Your text <textarea data-part="text" rows="2" maxlength="${TYPED}"
       spellcheck="false"></textarea></label></p>
-    <p data-part="more"><label>or one of these
+    <p class="status" data-part="limit" role="status"></p>
+    <p class="note" data-part="world">This model has read only its little stories, in
+      English and Chinese. Anything else is strange to it.</p>
+    <p data-part="more"><label>Or begin with
       <select data-part="choice"></select></label></p>`;
 
   connectedCallback() {
@@ -556,7 +620,9 @@ class Try extends HTMLElement {
     for (const part of parts) part.show(this.reading);
     this.classList.add("playground");
     this.setAttribute("role", "group");
-    this.setAttribute("aria-label", "Try it");
+    this.invitation.textContent = names.map((name) => INVITATIONS[name]).find(Boolean);
+    this.setAttribute("aria-label", this.invitation.textContent);
+    this.world.hidden = !parts.some((part) => part.constructor.predicts);
     for (const said of this.querySelectorAll("[data-says]")) {
       said.setAttribute("aria-live", "polite");
     }
@@ -581,6 +647,8 @@ class Try extends HTMLElement {
   }
 
   begin() {
+    const full = this.text.value.length >= TYPED;
+    this.limit.textContent = full ? `At most ${TYPED} characters.` : "";
     this.reading.begin(this.mark, this.text.value);
   }
 

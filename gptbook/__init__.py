@@ -25,6 +25,7 @@ The modules in reading order, each importing only from those above it:
     lesson       what the chapters share: a sentence, a comparison, a check
     environment  what is installed here, and what to do where something is missing
     exercises    the checks behind the exercises, one module a notebook
+    cells        which cells of a notebook another cell needs
     classroom    the notebooks for a class, and a look at what is handed in
     kernel       runs the cells of a page in the browser
     svg          draws figures where there is no matplotlib

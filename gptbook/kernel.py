@@ -6,8 +6,10 @@ It runs in the browser, in a worker of its own. What a cell prints and shows goe
 """
 
 import ast
+import builtins
 import importlib.abc
 import importlib.machinery
+import io
 import linecache
 import sys
 import time
@@ -15,10 +17,11 @@ import traceback
 import types
 from contextlib import redirect_stderr, redirect_stdout
 
-from gptbook.classroom import names_of
+from gptbook.cells import names_of, root
 
 SECONDS = 0.1  # between two looks at what a cell prints
-MOST = 100_000  # characters of one cell, or the page would stand still
+MOST = 100_000  # characters that a cell puts out, or the page would stand still
+SHOWN = 100  # values that it displays
 # What has no effect here, and may be asked for
 HARMLESS = (
     "set_num_threads",
@@ -48,6 +51,8 @@ class Part:
             raise Elsewhere(f"{self._path} isn't here", name=self._package)
 
     __call__ = __iter__ = __getitem__ = __enter__ = __mro_entries__ = use
+    __bool__ = __instancecheck__ = __or__ = __ror__ = __matmul__ = __rmatmul__ = use
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = use
 
 
 class Module(types.ModuleType):
@@ -80,11 +85,14 @@ class Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         pass
 
 
-class Stream:
+class Stream(io.TextIOBase):
     """What a cell prints: sent now and then, and not without end."""
 
     def __init__(self, send):
         self.send, self.parts, self.room, self.sent = send, [], MOST, 0.0
+
+    def writable(self):
+        return True
 
     def write(self, text):
         if self.room > 0:
@@ -102,7 +110,7 @@ class Stream:
             self.parts, self.sent = [], time.monotonic()
 
     def renew(self):
-        self.room = MOST
+        self.room, self.sent = MOST, 0.0
 
 
 class Kernel:
@@ -113,6 +121,9 @@ class Kernel:
         self.missing = {}  # names that no cell could give, and the package it needs
         self.names = sys.modules["__main__"].__dict__
         sys.meta_path.append(Absent(absent))
+        if not hasattr(time, "thread_time"):  # there is one thread
+            time.thread_time = time.perf_counter
+        builtins.input = no_input
         self.stand_in_for_ipython()
 
     def stand_in_for_ipython(self):
@@ -121,16 +132,17 @@ class Kernel:
         sys.modules["IPython"] = types.ModuleType("IPython")
         sys.modules["IPython"].display = sys.modules["IPython.display"] = module
 
-    def display(self, value):
+    def display(self, *values):
         self.stream.flush()
-        for kind in ("svg", "html"):
-            if hasattr(value, f"_repr_{kind}_"):
-                return self.send(kind, getattr(value, f"_repr_{kind}_")())
-        self.send("text", repr(value))
+        for value in values:
+            self.shown += 1
+            if self.shown <= SHOWN:
+                self.send(*form(value))
 
     def run(self, source, label):
         """Runs a cell; `label` stands for its file in an error."""
         self.stream.renew()
+        self.shown = 0
         with redirect_stdout(self.stream), redirect_stderr(self.stream):
             end, text = self.attempt(source, label)
         self.stream.flush()
@@ -143,18 +155,18 @@ class Kernel:
         try:
             tree = ast.parse(source, label)
             for index, statement in enumerate(tree.body):
+                self.stream.flush()
                 last = index == len(tree.body) - 1 and not source.rstrip().endswith(";")
                 self.execute(statement, label, last)
             if plt := sys.modules.get("matplotlib.pyplot"):
                 plt.show()
         except BaseException as error:
-            package = self.package_for(error)
-            if package is None:
-                return "error", report(error)
             if plt := sys.modules.get("matplotlib.pyplot"):
                 plt.close("all")
-            rest = names_of(ast.unparse(ast.Module(tree.body[index:], [])))
-            for name in rest.given | rest.altered:
+            package = self.package_for(error)
+            if package is None:
+                return "error", cut(report(error))
+            for name in given(tree.body[index:]):
                 self.names.pop(name, None)
                 self.missing[name] = package
             return "elsewhere", package
@@ -179,6 +191,35 @@ class Kernel:
         return None
 
 
+def form(value):
+    """How a value is shown: ("svg" or "html" or "text", the text)."""
+    for kind in ("svg", "html"):
+        method = getattr(value, f"_repr_{kind}_", None)
+        if method and not isinstance(value, type):
+            return kind, method()
+    return "text", cut(repr(value))
+
+
+def cut(text):
+    return text if len(text) <= MOST else text[:MOST] + "…"
+
+
+def given(statements):
+    """The names to which the statements give a value, or a part of one."""
+    module = ast.Module(statements, [])
+    parts = (ast.Attribute, ast.Subscript)
+    stores = {
+        root(node)
+        for node in ast.walk(module)
+        if isinstance(node, parts) and isinstance(node.ctx, ast.Store)
+    }
+    return names_of(ast.unparse(module)).given | stores
+
+
+def no_input(prompt=""):
+    raise OSError("input() does not work in a page: write the value into the code")
+
+
 class HTML:
     def __init__(self, data):
         self.data = data
@@ -195,4 +236,7 @@ def report(error):
         parts += [other for other in (part.__cause__, part.__context__) if other]
         frames = [frame for frame in part.stack if frame.filename.startswith("cell ")]
         part.stack = traceback.StackSummary.from_list(frames)
-    return "".join(summary.format())
+    text = "".join(summary.format())
+    if isinstance(error, ModuleNotFoundError):
+        text += "This page has NumPy, the book's package and Python's own library.\n"
+    return text

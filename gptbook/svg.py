@@ -1547,6 +1547,26 @@ def close(figure=None):
         _figures.remove(figure or _figures[-1])
 
 
+def figure(figsize=None):
+    """A new figure, with one axes."""
+    return subplots(figsize=figsize)[0]
+
+
+def gca():
+    """The newest axes, or new ones."""
+    return _figures[-1].axes[-1] if _figures else subplots()[1]
+
+
+# Functions of pyplot that draw on the newest axes, and what they are called there.
+ON_AXES = {name: name for name in (
+    "annotate", "axhline", "axis", "axvline", "bar", "barh", "errorbar", "fill_between",
+    "grid", "hist", "hlines", "imshow", "legend", "loglog", "plot", "scatter",
+    "semilogx", "semilogy", "stackplot", "text", "tick_params",
+)} | {name: f"set_{name}" for name in (
+    "title", "xlabel", "ylabel", "xlim", "ylim", "xscale", "yscale", "xticks", "yticks",
+)}  # fmt: skip
+
+
 def tight_layout(*args, **named):
     for figure in _figures[-1:]:
         figure.tight_layout(*args, **named)
@@ -1585,8 +1605,8 @@ def stand_in() -> None:
         "matplotlib": [],
         "matplotlib.colors": [LinearSegmentedColormap, to_rgb, to_rgba],
         "matplotlib.patches": patches,
-        "matplotlib.pyplot": [*patches, close, colorbar, cycler, get_cmap, show,
-                              subplots, subplots_adjust, tight_layout],
+        "matplotlib.pyplot": [*patches, close, colorbar, cycler, figure, gca, get_cmap,
+                              show, subplots, subplots_adjust, tight_layout],
     }  # fmt: skip
     for name, members in contents.items():
         sys.modules[name] = module = types.ModuleType(name)
@@ -1603,4 +1623,6 @@ def stand_in() -> None:
 def _missing(module, name):
     if name.startswith("__"):
         raise AttributeError(name)
+    if module == "matplotlib.pyplot" and name in ON_AXES:
+        return lambda *args, **named: getattr(gca(), ON_AXES[name])(*args, **named)
     raise unsupported(f"{module}.{name}")

@@ -10,7 +10,8 @@ import nbformat
 import pytest
 
 from gptbook import classroom
-from gptbook.classroom import check, code_cells, exercises, make, names_of, needed
+from gptbook.cells import names_of, needed
+from gptbook.classroom import check, code_cells, exercises, make
 
 PAGES = [path.stem for path in sorted(classroom.BOOK.glob("*.ipynb"))]
 # Answers to the first exercise of the page on self-attention.

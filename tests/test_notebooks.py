@@ -24,6 +24,7 @@ import torch
 from markdown_it import MarkdownIt
 
 from gptbook import classroom
+from gptbook.cells import names_of, needed
 from gptbook.classroom import code_cells, tags
 
 ROOT = Path(__file__).parents[1]
@@ -260,8 +261,8 @@ def namespaces(nb, wrong_answers=None):
             namespace = {"__name__": "__main__"}
             answers = [exercise.skeleton, exercise.check, exercise.solution]
             answers += [a for a, _ in (wrong_answers or {}).get(exercise.name, [])]
-            names = set().union(*(classroom.names_of(a).used for a in answers))
-            for index in classroom.needed(sources[: exercise.index], names):
+            names = set().union(*(names_of(a).used for a in answers))
+            for index in needed(sources[: exercise.index], names):
                 meant = (
                     Exception if "raises-exception" in tags(cells[index]) else ()
                 )

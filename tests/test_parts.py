@@ -27,6 +27,8 @@ CHAPTERS = {
 }
 OPACITY = "all => all.map(e => Number(e.getAttribute('fill-opacity')))"
 WEIGHTS = "model.safetensors"
+WORLD = "This model has read only its little stories, in English and Chinese."
+HALF = "Grey: bytes, parts of a character."
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,11 @@ def type_text(tab, text):
     )
 
 
+def percentage(text):
+    """The number in a text, such as 88 in "Ben 88% (place 36)"."""
+    return float(re.search(r"([\d.]+)%", text)[1])
+
+
 # Before a part comes alive.
 
 
@@ -159,6 +166,25 @@ def test_it_begins_with_the_running_sentence(chapter, tokenizer):
     expected = mark + tokenizer.encode(SENTENCE)
     n = 12 if "generation.html" in chapter.url else len(expected)  # there up to "her"
     assert ids(chapter)[:n] == expected[:n]
+
+
+def test_it_says_what_can_be_done_and_what_the_model_knows(chapter):
+    name = Path(chapter.url).stem
+    invitation = part(chapter, "invitation").inner_text()
+    assert invitation.startswith("Try it: ") and invitation.endswith(".")
+    assert chapter.get_by_role("group", name=invitation, exact=True).is_visible()
+    predicts = name not in ("input", "attention-idea", "self-attention")
+    assert chapter.locator("gpt-try").get_by_text(WORLD).is_visible() == predicts
+
+
+def test_at_the_longest_text_it_says_so(chapter):
+    type_text(chapter, SENTENCE)
+    assert not part(chapter, "limit").is_visible()
+    part(chapter, "text").fill("")
+    part(chapter, "text").press_sequentially("word " * 80)
+    chapter.wait_for_function("document.querySelector('[data-part=limit]').textContent")
+    assert len(part(chapter, "text").input_value()) == 300
+    assert part(chapter, "limit").inner_text() == "At most 300 characters."
 
 
 def test_typing_changes_what_is_shown(chapter, tokenizer):
@@ -258,6 +284,10 @@ def test_parts_of_characters_are_shown_as_bytes(alive, tokenizer):
     assert tokens(tab) == ["f0", "9f", "8e", "88"]
     titled = tab.locator("gpt-try .tokens .bytes[title]")
     assert titled.count() == 4
+    assert tab.get_by_text(HALF).is_visible()
+    type_text(tab, "balloon")
+    assert not tab.get_by_text(HALF).is_visible()
+    type_text(tab, "🎈")
     monospaced = "e => getComputedStyle(e).fontFamily"
     assert "mono" in titled.first.evaluate(monospaced).lower()
 
@@ -302,10 +332,10 @@ def test_attention_is_that_of_numpy(alive, model, tokenizer, name):
         cells = part(tab, "map").locator("rect:not(.chosen)")
         shown = cells.evaluate_all(OPACITY)
         expected = every[layer, head, rows, columns]
-        assert np.abs(expected - shown).max() < 6e-4
+        assert np.abs(expected - np.square(shown)).max() < 2e-3
         said = part(tab, "reads").locator("li").all_text_contents()
         order = np.argsort(-every[layer, head, lost])[:5]
-        assert [float(line.split()[-1][:-1]) for line in said] == pytest.approx(
+        assert [percentage(line) for line in said] == pytest.approx(
             100 * every[layer, head, lost, order], abs=0.51
         )
     assert part(tab, "map").locator("text").count() == 2 * len(story)
@@ -322,6 +352,42 @@ def test_another_text_has_its_own_token_and_head(alive, model, tokenizer):
     best = np.unravel_index(looks.argmax(), looks.shape)
     chosen = [int(part(tab, menu).input_value()) for menu in ("layer", "head")]
     assert chosen == list(best)
+
+
+def test_a_word_that_occurs_twice_is_said_with_its_place(alive):
+    tab = alive("attention-idea")
+    part(tab, "choice").select_option(index=1)
+    words = tokens(tab)
+    place = len(words) - 1 - words[::-1].index(" Ben")
+    first = part(tab, "reads").locator("li").first.text_content()
+    assert re.fullmatch(rf" Ben \d+% \(place {place}\)", first)
+    said = part(tab, "reads").locator("li").all_text_contents()
+    for line in said:
+        word = re.match(r"(.+?) [<>]?[\d.]+%", line)[1]
+        assert ("place" in line) == (words.count(word) > 1)
+
+
+def test_the_map_has_names_where_they_have_room(alive):
+    tab = alive("self-attention")
+    names = part(tab, "map").locator("text")
+    for text, width, tokens_named in (
+        (" red" * 24, 1280, 25),  # with the mark
+        (" red" * 24, 390, 0),
+        (" red" * 23, 390, 24),
+        (" red" * 70, 1280, 48),
+    ):
+        tab.set_viewport_size({"width": width, "height": 900})
+        type_text(tab, text)
+        tab.wait_for_function(
+            "n => document.querySelectorAll('gpt-try .map text').length === n",
+            arg=2 * tokens_named,
+        )
+        newest = tab.get_by_text("The newest 48 tokens are shown.")
+        assert newest.is_visible() == (text == " red" * 70)
+    type_text(tab, "")
+    assert names.all_text_contents() == ["<|story|>"] * 2
+    assert part(tab, "map").bounding_box()["width"] < 100
+    tab.set_viewport_size({"width": 1000, "height": 900})
 
 
 def test_a_row_is_read_by_pointing_and_by_a_tap(alive):
@@ -341,7 +407,7 @@ def test_a_row_is_read_by_pointing_and_by_a_tap(alive):
 
 def numbers(tab, name):
     texts = part(tab, name).locator(".number").all_text_contents()
-    return [float(text.rstrip("%")) for text in texts]
+    return [percentage(text) for text in texts]
 
 
 def largest(p, n):
@@ -402,6 +468,15 @@ def test_bars_are_shaped_by_the_keyboard_and_one_is_drawn(alive, model, tokenize
     assert tokens(tab)[:-1] == before and tokens(tab)[-1] in may_come[:4]
     part(tab, "undo").click()
     assert tokens(tab) == before
+    shown = part(tab, "next").locator(".number").all_text_contents()
+    assert shown[-1] == "0%"  # exactly, for top-k has removed it
+    part(tab, "topK").press("Home")
+    shown = part(tab, "next").locator(".number").all_text_contents()
+    assert shown == ["100%"] + ["0%"] * 11
+    part(tab, "topK").press("End")
+    part(tab, "topP").press("End")
+    assert part(tab, "topKShown").text_content() == "off"
+    assert part(tab, "topPShown").text_content() == "off"
 
 
 def test_the_lens_is_that_of_numpy(alive, model, tokenizer):
@@ -417,6 +492,53 @@ def test_the_lens_is_that_of_numpy(alive, model, tokenizer):
         normed = model.norm("ln_f", x[lost])
         p = softmax(normed @ model.params["wte.weight"].T)
         cells = row.locator("td").all_text_contents()
-        shown = [float(cell.split()[-1][:-1]) for cell in cells]
+        shown = [percentage(cell) for cell in cells]
         assert shown == pytest.approx(largest(p, 4), abs=0.51)
         assert cells[0].startswith(pieces_of(tokenizer.vocabulary[p.argmax()]))
+    table = tab.get_by_role("table")
+    assert table.get_by_role("columnheader", name="Blocks").is_visible()
+    assert rows[-1].locator("th").text_content() == "4 (the model)"
+    for width, candidates in ((1000, 4), (390, 3)):
+        tab.set_viewport_size({"width": width, "height": 900})
+        visible = [cell.is_visible() for cell in rows[0].locator("td").all()]
+        assert sum(visible) == candidates
+        scrolls = "e => e.scrollWidth > e.clientWidth"
+        assert not tab.locator("gpt-try .scroll").evaluate(scrolls)
+    tab.set_viewport_size({"width": 1000, "height": 900})
+
+
+def test_only_what_is_certain_is_said_to_be(alive):
+    tab = alive("generation")
+    tab.evaluate("document.querySelector('gpt-try').choose()")
+    said = {0: "0%", 1e-9: "<0.1%", 0.0004: "<0.1%", 0.001: "0.1%", 0.42: "42%"}
+    said |= {0.994: "99%", 0.9972: "99.7%", 0.9996: ">99.9%", 1 - 1e-9: ">99.9%"}
+    for p, text in (said | {1: "100%"}).items():
+        shown = tab.evaluate(
+            """p => {
+                const { reading } = document.querySelector('gpt-try');
+                reading.steps.at(-1).p = p;
+                reading.select(reading.steps.length - 1);
+                return document.querySelector('gpt-try .tokens [tabindex="0"]').title;
+            }""",
+            p,
+        )
+        assert shown.endswith(f", {text}")
+
+
+def test_what_was_written_shows_half_characters_as_bytes(alive, tokenizer):
+    tab = alive("generation")
+    part(tab, "topK").press("End")
+    type_text(tab, "ab")
+    [f0] = [i for i, t in enumerate(tokenizer.vocabulary) if t == b"\xf0"]
+    balloon, c = tokenizer.encode("🎈"), tokenizer.encode("c")
+    said = tab.evaluate(
+        """async ids => {
+            const { reading } = document.querySelector('gpt-try');
+            for (const id of ids) reading.write(id);
+            await reading.draw(0);
+            return document.querySelector('gpt-try [data-part=status]').textContent;
+        }""",
+        [*balloon, f0, *c],
+    )
+    assert said == "<|story|>ab🎈f0c"
+    assert part(tab, "status").locator(".bytes").text_content() == "f0"

@@ -172,7 +172,7 @@ def test_the_sliders_shape_the_bars(playground):
 
     def top():
         text = part(playground, "next").locator(".number").first.text_content()
-        return float(text.rstrip("%"))
+        return float(text.strip("<>%"))
 
     plain = top()
     part(playground, "temperature").fill("0.2")
@@ -302,3 +302,8 @@ def test_the_dashed_line_is_the_floor(playground):
     record = json.loads((MODEL / "evaluation.json").read_text(encoding="utf-8"))
     shown = playground.locator("gpt-entropy").get_attribute("data-floor")
     assert float(shown) == record["loss"]["story"]["floor"]
+
+
+def test_it_says_what_the_model_knows(playground):
+    note = "This model has read only its little stories, in English and Chinese."
+    assert playground.get_by_text(note).is_visible()

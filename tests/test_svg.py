@@ -15,16 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_live import PAGES
 
 from gptbook import classroom, svg
+from gptbook.cells import names_of, needed
 
 ROOT = Path(__file__).parents[1]
-PAGES = (
-    "attention-idea", "attention-maths", "background", "backpropagation", "data",
-    "embedding-maths", "feed-forward", "feed-forward-maths", "generation", "input",
-    "interpretability", "output", "position", "position-maths", "self-attention",
-    "transformer", "what-is-gpt", "whole-model",
-)  # fmt: skip
 SVG = "{http://www.w3.org/2000/svg}"
 
 # Some figures show what takes long to find out. A cell that uses one of these names
@@ -96,13 +92,13 @@ def pictures(page):
     sources = [classroom.without_magic(cell["source"]) for cell in cells]
     alone, together = {}, set()  # figures with made-up values; the cells of the others
     for n, cell in enumerate(cells):
-        names = classroom.names_of(sources[n])
+        names = names_of(sources[n])
         values = MADE_UP.get(page, {})
         made_up = [values[name] for name in values if name in names.used]
         if stored(cell) and made_up:
             alone[n] = made_up[0]
         elif stored(cell):
-            before = classroom.needed(sources[:n], names.used | names.used_later)
+            before = needed(sources[:n], names.used | names.used_later)
             together |= {n, *before}
     drawn, out, space = [], [], {}
 
@@ -442,6 +438,24 @@ for code in ("plt.polar", "from matplotlib import cm", "import matplotlib.ticker
     assert [line.split(" is not")[0] for line in lines] == [
         "matplotlib.pyplot.polar", "matplotlib.cm", "matplotlib.ticker",
     ]  # fmt: skip
+
+
+def test_pyplot_draws_on_the_newest_axes():
+    code = """
+import matplotlib.pyplot as plt
+plt.plot([1, 2], [3, 4], label="a")
+plt.title("over it")
+plt.xlim(0, 5)
+plt.legend()
+assert len(svg._figures) == 1 and plt.gca() is svg._figures[0].axes[0]
+drawn = svg._figures[0]._repr_svg_()
+assert "over it" in drawn and ">a<" in drawn, drawn
+plt.figure(figsize=(2, 2))
+plt.bar([1, 2], [3, 4])
+assert [len(figure.axes) for figure in svg._figures] == [1, 1]
+print("drawn")
+"""
+    assert child(code) == "drawn\n"
 
 
 def test_the_stand_in_leaves_matplotlib_alone():
