@@ -39,7 +39,7 @@ PYODIDE = {"pyodide.mjs": "pyodide.js"} | {name: name for name in (
     "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json",
 )}  # fmt: skip
 NUMPY = "lib/python3.12/site-packages/"
-UNUSED = ("/tests/", "/include/")
+USED, UNUSED = (".py", ".so", "LICENSE.txt"), ("/tests/", "/include/")
 OUTPUT = {"return_completed_process": True, "capture_output": True, "text": True}
 DEFLATED = zipfile.ZIP_DEFLATED
 DATA = ("book/models/tales/*", "benchmarks/results/*.csv")
@@ -183,7 +183,7 @@ def pack_numpy(source, target):
     with tarfile.open(archive) as old, zipfile.ZipFile(target, "w", DEFLATED) as new:
         for member in old:
             name = member.name.removeprefix("./").removeprefix(NUMPY)
-            used = name.startswith("numpy/") and name.endswith((".py", ".so"))
+            used = name.startswith("numpy") and name.endswith(USED)
             if used and not any(part in name for part in UNUSED):
                 new.writestr(name, old.extractfile(member).read())
         new.writestr("numpy/backtrace.so", BACKTRACE)

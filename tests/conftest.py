@@ -11,8 +11,11 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+LIVE_PAGES = CONFIG["sphinx"]["config"]["live_pages"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

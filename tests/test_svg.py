@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_live import PAGES
+from conftest import LIVE_PAGES as PAGES
 
 from gptbook import classroom, svg
 from gptbook.cells import names_of, needed
@@ -449,7 +449,7 @@ plt.xlim(0, 5)
 plt.legend()
 assert len(svg._figures) == 1 and plt.gca() is svg._figures[0].axes[0]
 drawn = svg._figures[0]._repr_svg_()
-assert "over it" in drawn and ">a<" in drawn, drawn
+assert "over\\xa0it" in drawn and ">a<" in drawn, drawn
 plt.figure(figsize=(2, 2))
 plt.bar([1, 2], [3, 4])
 assert [len(figure.axes) for figure in svg._figures] == [1, 1]
