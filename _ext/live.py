@@ -33,7 +33,8 @@ CACHE = ROOT / "_build" / "live"
 WEB = "_web/live"
 EDITOR, COMPILE = ROOT / "_ext" / "editor.js", ROOT / "_ext" / "compile.mjs"
 # Where the page's Python has them, as in worker.js
-SITE_PACKAGES, BOOK = "/lib/python3.12/site-packages", "/home/book"
+LIBRARY, SITE_PACKAGES = "/lib/python312.zip", "/lib/python3.12/site-packages"
+BOOK = "/home/book"
 # Of Pyodide, and its name here: some servers don't know that .mjs is JavaScript.
 PYODIDE = {"pyodide.mjs": "pyodide.js"} | {name: name for name in (
     "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json",
@@ -64,7 +65,7 @@ ctypes.CDLL(os.path.join(os.path.dirname(__file__), "backtrace.so"), ctypes.RTLD
 # All that the cells' controls say. A % stands for what differs.
 WORDS = {
     "intro": "The code on this page runs in your browser, and you can change it. "
-    "The first Run fetches Python, about 22 MB. A few cells take minutes here; "
+    "The first Run fetches Python, about 24 MB. A few cells take minutes here; "
     "each can be stopped.",
     "run": "Run",
     "stop": "Stop",
@@ -166,6 +167,7 @@ def runtime():
         pyodide.mkdir()
         for file, name in PYODIDE.items():
             shutil.copy(source / "pyodide" / file, pyodide / name)
+        compile_python(pyodide, pyodide / "python_stdlib.zip", LIBRARY, "without")
         pack_numpy(source, folder / "numpy.zip")
         compile_python(pyodide, folder / "numpy.zip", SITE_PACKAGES, "without")
         options = ("--bundle", "--minify", "--format=esm", "--target=es2022")
