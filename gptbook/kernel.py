@@ -2,7 +2,7 @@
 
 It runs in the browser, in a worker of its own. What a cell prints and shows goes out by
 `send(kind, text)`: "stream", "html", "svg", "text", and at its end "done", "error", or
-"elsewhere" where the cell needs what no browser has.
+"elsewhere" where the cell needs what no browser has, with the name of the package.
 """
 
 import ast

@@ -262,6 +262,10 @@ ELSEWHERE = {
     "backpropagation": [17, 20, 24, 26, 31, 39],
 }
 
+# The cells that assert which of two ways is faster. In a page, where NumPy has no fast
+# matrix product, and on a busy machine the other one may be.
+TIMES = {"transformer": [20, 21], "whole-model": [28], "generation": [32, 36]}
+
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_runs_in_the_browser_with_the_same_outputs(open_page, name):
@@ -269,15 +273,13 @@ def test_a_page_runs_in_the_browser_with_the_same_outputs(open_page, name):
     elsewhere = []
     for number, cell in enumerate(code_cells(nb), start=1):
         end, sent = page.evaluate(RUN, [cell.source, number])
-        measures = "nbval-ignore-output" in tags(cell)
-        if measures and end["kind"] == "error":
-            # What it asserts of times holds where NumPy has a fast matrix product.
+        if number in TIMES.get(name, []) and end["kind"] == "error":
             assert end["text"].endswith("AssertionError\n"), f"cell {number}"
             continue
         assert end["kind"] in ("done", "elsewhere"), f"cell {number}: {end['text']}"
         if end["kind"] == "elsewhere":
             elsewhere.append(number)
-        elif not measures:
+        elif "nbval-ignore-output" not in tags(cell):
             printed = "".join(text for kind, text in sent if kind == "stream")
             html = [text for kind, text in sent if kind == "html"]
             pictures = sum(kind == "svg" for kind, _ in sent)
