@@ -594,6 +594,18 @@ def test_where_python_cannot_be_fetched_the_cell_says_so(open_page):
     assert cell.status() == live.WORDS["done"]
 
 
+def test_an_editor_that_did_not_come_is_asked_for_again(open_page):
+    page = open_page("input")
+    page.route("**/editor.js*", lambda route: route.abort())
+    cell = Cell(page, 2)
+    cell.click("edit")
+    page.wait_for_function("liveCells.cells[1].status.textContent")
+    assert cell.status() == live.WORDS["noeditor"]
+    page.unroute("**/editor.js*")
+    cell.click("edit")
+    page.wait_for_selector(".cm-content")
+
+
 def test_without_javascript_the_page_is_the_book(browser, server):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -242,6 +242,7 @@ class Cell {
       await (this.opening ??= this.makeEditor());
     } catch {
       this.opening = undefined;
+      Cell.again = `?${Date.now()}`; // browsers keep a failure with its address
       return this.say(words.noeditor);
     }
     const folded = this.input.closest("details");
@@ -255,11 +256,7 @@ class Cell {
   }
 
   async makeEditor() {
-    // A failure would be kept under the same address.
-    const again = Cell.failed ? `?${Cell.failed}` : "";
-    Cell.failed = Date.now();
-    const { edit } = await import(`./editor.js${again}`);
-    Cell.failed = undefined;
+    const { edit } = await import(`./editor.js${Cell.again ?? ""}`);
     const box = make("div", { class: "live-editor" });
     const run = () => this.page.run(this);
     const changed = (text) => this.change(text);
